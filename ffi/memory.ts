@@ -1,0 +1,56 @@
+// ffi/memory.ts — anonymous native memory: guest RAM and CPU state. Spec: mmap(2), madvise(2).
+// Left out: file mappings (a file cut short by somebody else would kill the process), executable memory (none yet).
+import { dlopen, toArrayBuffer, type Pointer } from "bun:ffi";
+
+const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE = 2;
+const MAP_ANONYMOUS = process.platform === "darwin" ? 0x1000 : 0x20;
+const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
+
+/** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
+export const WINDOW = 2 ** 31;
+
+function open() {
+  return dlopen(LIBC, {
+    mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" },
+    munmap: { args: ["ptr", "u64"], returns: "i32" },
+  }).symbols;
+}
+let libc: ReturnType<typeof open> | undefined;
+
+/** A page-aligned, zeroed span of host memory, reserved at once and backed by pages as they are touched. */
+export class NativeMemory {
+  /** Host address. */
+  readonly pointer: number;
+  /** Bytes. */
+  readonly size: number;
+  private constructor(pointer: number, size: number) {
+    this.pointer = pointer;
+    this.size = size;
+  }
+  /** Throws a RangeError when the host refuses. `size` is rounded up to 16 KiB, the largest host page. */
+  static allocate(size: number): NativeMemory {
+    libc ??= open();
+    const rounded = Math.ceil(size / 0x4000) * 0x4000;
+    const at = libc.mmap(null, rounded, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // MAP_FAILED is -1: it arrives as a number or BigInt far above any address.
+    if (at === null || Number(at) > 2 ** 52 || Number(at) < 0) throw new RangeError(`the host refused ${rounded} bytes of memory`);
+    return new NativeMemory(Number(at), rounded);
+  }
+  /** Memory that another thread of this process allocated. */
+  static at(pointer: number, size: number): NativeMemory {
+    return new NativeMemory(pointer, size);
+  }
+  /** Number of windows of `WINDOW` bytes. */
+  get windows(): number { return Math.ceil(this.size / WINDOW); }
+  /** The bytes of window `index`, without a copy. Must not be used after `free`. */
+  window(index: number): ArrayBuffer {
+    return toArrayBuffer((this.pointer + index * WINDOW) as Pointer, 0, Math.min(WINDOW, this.size - index * WINDOW));
+  }
+  /** Gives everything back to the host. Every view of it must be dead. */
+  free(): void {
+    libc ??= open();
+    libc.munmap(this.pointer as Pointer, this.size);
+  }
+}

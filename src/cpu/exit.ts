@@ -1,0 +1,51 @@
+// src/cpu/exit.ts — why a virtual CPU left the guest: one preallocated record per vCPU, the same for every backend.
+// Model: the exits of Hypervisor.framework (data abort, system register trap, HVC/SMC, WFI, virtual timer, canceled).
+// Guest-internal exceptions never leave a CPU.
+
+export type ExitKind =
+  /** The time slice or the instruction budget is used up. */
+  | "budget"
+  /** A load or store outside RAM. Answer reads with `completeRead`, writes with `completeWrite`. */
+  | "mmio"
+  /** A system register that the machine owns. Answer with `completeRead`, `completeWrite` or `injectUndefined`. */
+  | "sysreg"
+  /** HVC (PC is already behind it) or SMC (PC is on it: the machine advances it with `completeWrite`). */
+  | "call"
+  /** Nothing to do until an interrupt or a timer; PC is already behind the WFI. */
+  | "wfi"
+  /** A timer's condition became true; it is masked until the machine unmasks it. */
+  | "vtimer"
+  /** Somebody asked for the core's attention. */
+  | "canceled"
+  /** BRK while the machine asked for debug exits; PC is on it. */
+  | "debug"
+  /** The core cannot go on. */
+  | "fault";
+
+/** Fields are valid for the kinds named beside them; numbers are unsigned. */
+export class Exit {
+  kind: ExitKind = "budget";
+  /** mmio: guest physical address (below 2^48), access size in bytes (1, 2, 4, 8). */
+  gpa = 0;
+  size = 0;
+  /** mmio, sysreg: true for a store or MSR. */
+  write = false;
+  /** mmio, sysreg: the value written, low and high 32 bits. */
+  lo = 0;
+  hi = 0;
+  /** mmio, sysreg: general register of a single-register access, 31 for XZR or when the access has none. */
+  register = 31;
+  /** mmio: false when the instruction gives no valid syndrome (pairs, write-back, SIMD&FP, atomics). */
+  syndromeValid = false;
+  signExtend = false;
+  sixtyFour = false;
+  /** sysreg: op0<<14 | op1<<11 | CRn<<7 | CRm<<3 | op2. */
+  encoding = 0;
+  /** call, debug: the instruction's 16-bit immediate; call: "hvc" or "smc". */
+  immediate = 0;
+  conduit: "hvc" | "smc" = "hvc";
+  /** vtimer: which timer. */
+  timer: "virtual" | "physical" = "virtual";
+  /** fault: what happened. */
+  why = "";
+}

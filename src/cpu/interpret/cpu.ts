@@ -1,0 +1,666 @@
+// src/cpu/interpret/cpu.ts — one AArch64 core: register file access, loads and stores through the software TLB, fetch,
+// decode and the run loop. The instructions themselves stand in the files beside it, one per encoding file.
+//
+// An instruction's handler returns one of three codes:
+//   Next   done; the loop advances PC by 4
+//   Jump   PC is set (a branch, a taken exception, or an instruction after which the loop must look around)
+//   Stop   the core leaves the guest; `exit` says why, PC is on the instruction unless `exit` says otherwise
+// Instructions that meet MMIO or a register of the machine run twice: the first run stops with the exit, the answer is
+// kept in a log, and the second run takes it from there. So pairs, SIMD, write-back and atomics need no code of their own.
+import type { Clock } from "../../../devices/device.ts";
+import { Exit } from "../exit.ts";
+import { Fault, Access, Walker } from "../mmu/walk.ts";
+import { Tlb, Word } from "../mmu/tlb.ts";
+import { slot, sysregs, type SysRegName } from "../sysreg.ts";
+import { CpuState, Offset } from "../state.ts";
+import type { MemoryMap } from "../memory-map.ts";
+import { Decoder, extract, type Encoding } from "../a64/pattern.ts";
+import { enterException, EC } from "../exception.ts";
+
+export const Next = 0;
+export const Jump = 1;
+export const Stop = 2;
+/** What every handler returns: Next, Jump or Stop. */
+export type Result = typeof Next | typeof Jump | typeof Stop;
+
+/** An interpreter's table entry: an encoding and what it does. */
+export interface Instruction extends Encoding {
+  readonly handle: (cpu: Cpu, f: never) => Result;
+}
+
+/** A decoded word, kept in a cache indexed by a hash of the word itself: memory is always read, so nothing goes stale. */
+interface Op { word: number; run: (cpu: Cpu, f: never) => Result; f: never; name: string }
+
+/** log2 of the number of decoded words kept. */
+const CACHE_BITS = 14;
+/** Instructions between two looks at the clock and the kick flag. */
+const SLICE = 16384;
+/** Equals no address whose bits 11..2 were cleared. */
+const NO_PAGE = 4;
+
+const PC = Offset.PC / 4;
+const SP = Offset.SP / 4;
+const NZCV = Offset.NZCV / 4;
+const LINES = Offset.LINES / 4;
+const DAIF = Offset.DAIF / 4;
+const EL = Offset.EL / 4;
+const SPSEL = Offset.SPSEL / 4;
+const PAN = Offset.PAN / 4;
+const IL = Offset.IL / 4;
+const KICK = Offset.KICK / 4;
+const ICOUNT = Offset.ICOUNT / 8;
+const CPACR = slot.CPACR_EL1 / 4;
+const SCTLR = slot.SCTLR_EL1 / 4;
+const CNTV = { ctl: slot.CNTV_CTL_EL0 / 4, cval: slot.CNTV_CVAL_EL0 / 4 };
+const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
+
+/** CONDITIONS[cond << 4 | nzcv] is 1 when the condition holds. ARM DDI 0487, C1.2.4. */
+const CONDITIONS = new Uint8Array(256);
+for (let cond = 0; cond < 16; cond++) {
+  for (let nzcv = 0; nzcv < 16; nzcv++) {
+    const n = (nzcv & 8) !== 0, z = (nzcv & 4) !== 0, c = (nzcv & 2) !== 0, v = (nzcv & 1) !== 0;
+    const base = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1] as boolean;
+    CONDITIONS[(cond << 4) | nzcv] = (cond & 1) !== 0 && cond !== 15 ? Number(!base) : Number(base);
+  }
+}
+
+/** What a core is wired to. */
+export interface CpuWires {
+  readonly index: number;
+  readonly memory: MemoryMap;
+  readonly clock: Clock;
+  readonly instructions: readonly Instruction[];
+}
+
+export class Cpu {
+  readonly state: CpuState;
+  /** General registers: lo at 2r, hi at 2r + 1; see state.ts. The same array reaches every other word of the state. */
+  readonly x: Int32Array;
+  readonly exit = new Exit();
+  readonly tlb: Tlb;
+  readonly walker: Walker;
+  readonly memory: MemoryMap;
+  readonly clock: Clock;
+  readonly index: number;
+  /** Second results of helpers: a 64-bit value as two signed halves. */
+  lo = 0;
+  hi = 0;
+  /** i32 index of the TLB that data accesses use, and the EL whose rights they have. */
+  #data: number = Offset.TLB_EL1 / 4;
+  #dataEl = 1;
+  /** Current code page: signed halves of its virtual address (lo is NO_PAGE when there is none), its words, index of the first. */
+  #codeLo: number = NO_PAGE;
+  #codeHi = 0;
+  #code: Int32Array = new Int32Array(0);
+  #codeBase = 0;
+  /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
+  readonly #itlb = new Int32Array(256 * 4);
+  readonly #ops: Op[];
+  readonly #decoder: Decoder<Instruction>;
+  /** Answers to this instruction's exits so far, as lo, hi pairs. */
+  readonly #answers: number[] = [];
+  #answered = 0;
+  /** A timer's exit was made and the machine has not unmasked it yet. */
+  vtimerMasked = false;
+  ptimerMasked = false;
+  /** BRK leaves the guest with a `debug` exit. */
+  debugExits = false;
+  /** Notes every system register access when set: name, direction. */
+  onSysreg: ((name: string, write: boolean, lo: number, hi: number) => void) | undefined;
+
+  constructor(wires: CpuWires) {
+    this.state = new CpuState();
+    this.x = this.state.i32;
+    this.index = wires.index;
+    this.memory = wires.memory;
+    this.clock = wires.clock;
+    this.tlb = new Tlb(this.x);
+    this.walker = new Walker(this.x, wires.memory);
+    this.#decoder = new Decoder(wires.instructions);
+    const none: Op = { word: 0, run: undefinedInstruction, f: undefined as never, name: "UDF" };
+    this.#ops = new Array<Op>(1 << CACHE_BITS).fill(none);
+    this.reset();
+  }
+
+  /** The architected reset state, with PC 0: EL1h, interrupts masked, MMU off. */
+  reset(): void {
+    const x = this.x;
+    x.fill(0, 0, Offset.TLB_EL0 / 4);
+    for (const name of Object.keys(sysregs) as SysRegName[]) {
+      x[slot[name] / 4] = sysregs[name].resetLo;
+      x[slot[name] / 4 + 1] = sysregs[name].resetHi;
+    }
+    x[DAIF] = 0x3c0;
+    x[EL] = 1;
+    x[SPSEL] = 1;
+    this.#answers.length = 0;
+    this.vtimerMasked = false;
+    this.ptimerMasked = false;
+    this.flushTlb();
+    this.syncState();
+  }
+
+  // --- registers -------------------------------------------------------------------------------------------------
+
+  /** Writes a general register (ZR is dropped). The halves may be any numbers; they wrap. */
+  setX(r: number, lo: number, hi: number): void {
+    if (r === 32) return;
+    this.x[2 * r] = lo;
+    this.x[2 * r + 1] = hi;
+  }
+  /** Writes the 32-bit form: the upper half becomes zero. */
+  setW(r: number, lo: number): void {
+    if (r === 32) return;
+    this.x[2 * r] = lo;
+    this.x[2 * r + 1] = 0;
+  }
+  get pcLo(): number { return this.x[PC] as number; }
+  get pcHi(): number { return this.x[PC + 1] as number; }
+  get el(): number { return this.x[EL] as number; }
+  get nzcv(): number { return this.x[NZCV] as number; }
+  set nzcv(value: number) { this.x[NZCV] = value; }
+  /** True when a condition field holds. */
+  holds(cond: number): boolean {
+    return CONDITIONS[(cond << 4) | ((this.x[NZCV] as number) >>> 28)] !== 0;
+  }
+
+  /** PC = PC + a signed byte offset. */
+  branch(offset: number): Result {
+    const lo = ((this.x[PC] as number) >>> 0) + offset;
+    this.x[PC + 1] = (this.x[PC + 1] as number) + (lo > 0xffff_ffff ? 1 : lo < 0 ? -1 : 0);
+    this.x[PC] = lo;
+    return Jump;
+  }
+  /** PC = an address from a register: the tag of a tagged address is removed (ARM DDI 0487, BranchToAddr, AddrTop). */
+  branchTo(lo: number, hi: number): Result {
+    const tcrHi = this.x[slot.TCR_EL1 / 4 + 1] as number;
+    const upper = (hi & 0x0080_0000) !== 0;
+    if (((tcrHi >>> (upper ? 6 : 5)) & 1) !== 0 && ((tcrHi >>> (upper ? 20 : 19)) & 1) === 0) hi = (hi << 8) >> 8;
+    this.x[PC] = lo;
+    this.x[PC + 1] = hi;
+    return Jump;
+  }
+  /** Moves PC behind this instruction, for handlers that return Jump or Stop and are complete. */
+  advance(): void { this.branch(4); }
+
+  /** Recomputes what the loop keeps of EL, PSTATE and translation control. After any change of them. */
+  syncState(): void {
+    this.#dataEl = this.x[EL] as number;
+    this.#data = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
+    this.#codeLo = NO_PAGE;
+  }
+  /** Stores the selected stack pointer into its bank. */
+  bankSp(): void {
+    const to = (this.x[EL] === 0 || this.x[SPSEL] === 0 ? Offset.SP_EL0 : Offset.SP_EL1) / 4;
+    this.x[to] = this.x[SP] as number;
+    this.x[to + 1] = this.x[SP + 1] as number;
+  }
+  /** Loads the stack pointer that EL and SPSel select. */
+  selectSp(): void {
+    const from = (this.x[EL] === 0 || this.x[SPSEL] === 0 ? Offset.SP_EL0 : Offset.SP_EL1) / 4;
+    this.x[SP] = this.x[from] as number;
+    this.x[SP + 1] = this.x[from + 1] as number;
+  }
+
+  // --- exceptions ------------------------------------------------------------------------------------------------
+
+  /** Unallocated, or not accessible here. */
+  undefined(): Result { return enterException(this, EC.unknown, 0); }
+  /** True when FP and SIMD instructions trap at this EL: CPACR_EL1.FPEN. */
+  fpTrapped(): boolean {
+    const fpen = ((this.x[CPACR] as number) >>> 20) & 3;
+    return fpen === 3 ? false : fpen === 1 ? this.x[EL] === 0 : true;
+  }
+  trapFp(): Result { return enterException(this, EC.fpAccess, (1 << 24) | (14 << 20)); } // CV, COND = 0b1110
+
+  #dataAbort(fault: number, write: boolean, lo: number, hi: number, cacheMaintenance = false): Result {
+    const level = this.x[EL] === 0 ? EC.dataAbortLower : EC.dataAbortSame;
+    return enterException(this, level, fault | (write ? 1 << 6 : 0) | (cacheMaintenance ? 1 << 8 : 0), lo, hi);
+  }
+  alignmentFault(write: boolean, lo: number, hi: number): Result { return this.#dataAbort(Fault.alignment, write, lo, hi); }
+
+  // --- data accesses ---------------------------------------------------------------------------------------------
+  // Loads leave the value in lo and hi (zero-extended). All return Next, or Jump (abort taken), or Stop (MMIO).
+
+  load8(lo: number, hi: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e] === (lo & -4096) && t[e + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      this.lo = (this.memory.views[page >>> 19] as DataView).getUint8((page & 0x7ffff) * 4096 + (lo & 4095));
+      this.hi = 0;
+      return Next;
+    }
+    return this.#loadSlow(lo, hi, 1);
+  }
+  load16(lo: number, hi: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e] === ((lo + 1) & -4096) && t[e + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      this.lo = (this.memory.views[page >>> 19] as DataView).getUint16((page & 0x7ffff) * 4096 + (lo & 4095), true);
+      this.hi = 0;
+      return Next;
+    }
+    return this.#loadSlow(lo, hi, 2);
+  }
+  load32(lo: number, hi: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e] === ((lo + 3) & -4096) && t[e + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      this.lo = (this.memory.views[page >>> 19] as DataView).getInt32((page & 0x7ffff) * 4096 + (lo & 4095), true);
+      this.hi = 0;
+      return Next;
+    }
+    return this.#loadSlow(lo, hi, 4);
+  }
+  load64(lo: number, hi: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e] === ((lo + 7) & -4096) && t[e + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      const view = this.memory.views[page >>> 19] as DataView;
+      const at = (page & 0x7ffff) * 4096 + (lo & 4095);
+      this.lo = view.getInt32(at, true);
+      this.hi = view.getInt32(at + 4, true);
+      return Next;
+    }
+    return this.#loadSlow(lo, hi, 8);
+  }
+  store8(lo: number, hi: number, value: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e + Word.WRITE] === (lo & -4096) && t[e + Word.WRITE + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      (this.memory.views[page >>> 19] as DataView).setUint8((page & 0x7ffff) * 4096 + (lo & 4095), value);
+      return Next;
+    }
+    return this.#storeSlow(lo, hi, 1, value, 0);
+  }
+  store16(lo: number, hi: number, value: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e + Word.WRITE] === ((lo + 1) & -4096) && t[e + Word.WRITE + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      (this.memory.views[page >>> 19] as DataView).setUint16((page & 0x7ffff) * 4096 + (lo & 4095), value, true);
+      return Next;
+    }
+    return this.#storeSlow(lo, hi, 2, value, 0);
+  }
+  store32(lo: number, hi: number, value: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e + Word.WRITE] === ((lo + 3) & -4096) && t[e + Word.WRITE + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      (this.memory.views[page >>> 19] as DataView).setInt32((page & 0x7ffff) * 4096 + (lo & 4095), value, true);
+      return Next;
+    }
+    return this.#storeSlow(lo, hi, 4, value, 0);
+  }
+  store64(lo: number, hi: number, valueLo: number, valueHi: number): Result {
+    const t = this.x;
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (t[e + Word.WRITE] === ((lo + 7) & -4096) && t[e + Word.WRITE + 1] === hi) {
+      const page = t[e + Word.PAGE] as number;
+      const view = this.memory.views[page >>> 19] as DataView;
+      const at = (page & 0x7ffff) * 4096 + (lo & 4095);
+      view.setInt32(at, valueLo, true);
+      view.setInt32(at + 4, valueHi, true);
+      return Next;
+    }
+    return this.#storeSlow(lo, hi, 8, valueLo, valueHi);
+  }
+  /** Loads 2^log2 bytes, zero-extended. */
+  load(log2: number, lo: number, hi: number): Result {
+    return log2 === 3 ? this.load64(lo, hi) : log2 === 2 ? this.load32(lo, hi) : log2 === 0 ? this.load8(lo, hi) : this.load16(lo, hi);
+  }
+  store(log2: number, lo: number, hi: number, valueLo: number, valueHi: number): Result {
+    return log2 === 3 ? this.store64(lo, hi, valueLo, valueHi) : log2 === 2 ? this.store32(lo, hi, valueLo)
+      : log2 === 0 ? this.store8(lo, hi, valueLo) : this.store16(lo, hi, valueLo);
+  }
+  /** The accesses up to `asSelf` have EL0's rights (LDTR and its kin). */
+  asUser(): void {
+    this.#dataEl = 0;
+    this.#data = Offset.TLB_EL0 / 4;
+  }
+  asSelf(): void {
+    this.#dataEl = this.x[EL] as number;
+    this.#data = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
+  }
+
+  /** Translates for a data access and enters the page into the TLB. Next: walker.pa is valid. */
+  #translate(write: boolean, size: number, lo: number, hi: number): Result {
+    const w = this.walker;
+    const el = this.#dataEl;
+    const sctlr = this.x[SCTLR] as number;
+    const strict = (sctlr & 2) !== 0;
+    if (strict && (lo & (size - 1)) !== 0) return this.alignmentFault(write, lo, hi);
+    const fault = w.translate(write ? Access.write : Access.read, el, this.x[PAN] !== 0 && el !== 0 && this.x[EL] !== 0, lo, hi);
+    if (fault !== Fault.none) return this.#dataAbort(fault, write, lo, hi);
+    if (w.device) {
+      if ((lo & (size - 1)) !== 0) return this.alignmentFault(write, lo, hi);
+      return Next;
+    }
+    if (strict) return Next;
+    const page = this.memory.page(w.pa);
+    if (page >= 0) {
+      const writable = w.writable && !this.memory.readOnly(w.pa);
+      this.tlb.insert(el, lo, hi, writable, page, this.memory.hostPage(page), w.flags, w.shift);
+    }
+    return Next;
+  }
+  #loadSlow(lo: number, hi: number, size: number): Result {
+    const inPage = 4096 - (lo & 4095);
+    if (inPage < size) return this.#loadSplit(lo, hi, size, inPage);
+    const r = this.#translate(false, size, lo, hi);
+    if (r !== Next) return r;
+    const pa = this.walker.pa;
+    const page = this.memory.page(pa);
+    if (page < 0) return this.#device(false, pa, size, 0, 0);
+    const view = this.memory.views[page >>> 19] as DataView;
+    const at = (page & 0x7ffff) * 4096 + (pa % 4096);
+    this.hi = 0;
+    if (size === 1) this.lo = view.getUint8(at);
+    else if (size === 2) this.lo = view.getUint16(at, true);
+    else this.lo = view.getInt32(at, true);
+    if (size === 8) this.hi = view.getInt32(at + 4, true);
+    return Next;
+  }
+  /** An access that crosses a page: byte by byte, after both pages were found accessible. */
+  #loadSplit(lo: number, hi: number, size: number, inPage: number): Result {
+    const strict = ((this.x[SCTLR] as number) & 2) !== 0;
+    if (strict) return this.alignmentFault(false, lo, hi);
+    let outLo = 0;
+    let outHi = 0;
+    for (let i = 0; i < size; i++) {
+      const at = lo + i;
+      const carry = i >= inPage && (at | 0) === 0 ? 1 : 0;
+      const r = this.load8(at | 0, carry !== 0 || ((at | 0) >= 0 && lo < 0) ? (hi + 1) | 0 : hi);
+      if (r !== Next) return r;
+      if (i < 4) outLo |= this.lo << (8 * i);
+      else outHi |= this.lo << (8 * (i - 4));
+    }
+    this.lo = size < 4 ? outLo >>> 0 : outLo;
+    this.hi = outHi;
+    return Next;
+  }
+  #storeSlow(lo: number, hi: number, size: number, valueLo: number, valueHi: number): Result {
+    const inPage = 4096 - (lo & 4095);
+    if (inPage < size) {
+      if (((this.x[SCTLR] as number) & 2) !== 0) return this.alignmentFault(true, lo, hi);
+      // the second page first: a fault there must leave the first page unwritten
+      const second = (lo + inPage) | 0;
+      const secondHi = second >= 0 && lo < 0 ? (hi + 1) | 0 : hi;
+      const r = this.#translate(true, 1, lo, hi);
+      if (r !== Next) return r;
+      const r2 = this.#translate(true, 1, second, secondHi);
+      if (r2 !== Next) return r2;
+      for (let i = 0; i < size; i++) {
+        const byte = (i < 4 ? valueLo >>> (8 * i) : valueHi >>> (8 * (i - 4))) & 255;
+        const at = (lo + i) | 0;
+        const rb = this.store8(at, i >= inPage ? secondHi : hi, byte);
+        if (rb !== Next) return rb;
+      }
+      return Next;
+    }
+    const r = this.#translate(true, size, lo, hi);
+    if (r !== Next) return r;
+    const pa = this.walker.pa;
+    const page = this.memory.page(pa);
+    if (page < 0 || this.memory.readOnly(pa)) return this.#device(true, pa, size, valueLo, valueHi);
+    const view = this.memory.views[page >>> 19] as DataView;
+    const at = (page & 0x7ffff) * 4096 + (pa % 4096);
+    if (size === 1) view.setUint8(at, valueLo);
+    else if (size === 2) view.setUint16(at, valueLo, true);
+    else view.setInt32(at, valueLo, true);
+    if (size === 8) view.setInt32(at + 4, valueHi, true);
+    return Next;
+  }
+  /** True when a store to this address would be allowed now; takes the abort when not. For STXR, CAS and DC ZVA. */
+  probeWrite(size: number, lo: number, hi: number): Result {
+    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    if (this.x[e + Word.WRITE] === (lo & -4096) && this.x[e + Word.WRITE + 1] === hi) return Next;
+    return this.#translate(true, size, lo, hi);
+  }
+
+  /** One access outside RAM: answered from the log, or an exit. */
+  #device(write: boolean, pa: number, size: number, valueLo: number, valueHi: number): Result {
+    if (this.#answered < this.#answers.length) {
+      this.lo = this.#answers[this.#answered] as number;
+      this.hi = this.#answers[this.#answered + 1] as number;
+      this.#answered += 2;
+      return Next;
+    }
+    const exit = this.exit;
+    exit.kind = "mmio";
+    exit.gpa = pa;
+    exit.size = size;
+    exit.write = write;
+    exit.lo = (size === 1 ? valueLo & 0xff : size === 2 ? valueLo & 0xffff : valueLo) >>> 0;
+    exit.hi = valueHi >>> 0;
+    return Stop;
+  }
+  /** A register of the machine: as `#device`. */
+  machineRegister(encoding: number, write: boolean, register: number, valueLo: number, valueHi: number): Result {
+    if (this.#answered < this.#answers.length) {
+      this.lo = this.#answers[this.#answered] as number;
+      this.hi = this.#answers[this.#answered + 1] as number;
+      this.#answered += 2;
+      return Next;
+    }
+    const exit = this.exit;
+    exit.kind = "sysreg";
+    exit.encoding = encoding;
+    exit.write = write;
+    exit.register = register === 32 ? 31 : register;
+    exit.lo = valueLo >>> 0;
+    exit.hi = valueHi >>> 0;
+    return Stop;
+  }
+  /** The machine's answer to the last exit; the instruction goes on at the next `run`. */
+  answer(lo: number, hi: number): void {
+    const size = this.exit.kind === "mmio" ? this.exit.size : 8;
+    this.#answers.push(size === 1 ? lo & 0xff : size === 2 ? lo & 0xffff : lo | 0, size === 8 ? hi | 0 : 0);
+  }
+  /** Drops a half-done instruction: the machine takes an exception in its place. */
+  abandon(): void { this.#answers.length = 0; }
+  /** An external abort in place of the access of the last exit. */
+  externalAbort(lo: number, hi: number, write: boolean): void {
+    this.abandon();
+    this.#dataAbort(Fault.external, write, lo, hi);
+  }
+
+  // --- translation maintenance -----------------------------------------------------------------------------------
+
+  flushTlb(): void {
+    this.tlb.flush();
+    this.#flushCode();
+  }
+  flushTlbNonGlobal(): void {
+    this.tlb.flushNonGlobal();
+    this.#flushCode();
+  }
+  flushTlbPage(lo: number, hi: number): void {
+    this.tlb.flushPage(lo, hi);
+    this.#flushCode();
+  }
+  #flushCode(): void {
+    this.#itlb.fill(1);
+    this.#codeLo = NO_PAGE;
+  }
+
+  // --- fetch, decode, run ----------------------------------------------------------------------------------------
+
+  /** Makes the page of PC the current code page. Jump: an abort was taken instead. */
+  #fetchPage(): Result {
+    const x = this.x;
+    const lo = (x[PC] as number) & -4096;
+    const hi = x[PC + 1] as number;
+    const el = x[EL] as number;
+    if (x[IL] !== 0) return enterException(this, EC.illegalState, 0);
+    if (((x[PC] as number) & 3) !== 0) return enterException(this, EC.pcAlignment, 0, x[PC] as number, hi);
+    const e = ((lo >>> 12) & 255) * 4;
+    const itlb = this.#itlb;
+    let page: number;
+    if (itlb[e] === (lo | el << 1) && itlb[e + 1] === hi) {
+      page = itlb[e + 2] as number;
+    } else {
+      const fault = this.walker.translate(Access.execute, el, false, lo, hi);
+      const abort = el === 0 ? EC.instructionAbortLower : EC.instructionAbortSame;
+      if (fault !== Fault.none) return enterException(this, abort, fault, x[PC] as number, hi);
+      page = this.memory.page(this.walker.pa);
+      if (page < 0) return enterException(this, abort, Fault.external, x[PC] as number, hi);
+      itlb[e] = lo | (el << 1);
+      itlb[e + 1] = hi;
+      itlb[e + 2] = page;
+    }
+    this.#code = this.memory.words[page >>> 19] as Int32Array;
+    this.#codeBase = (page & 0x7ffff) * 1024;
+    this.#codeLo = lo;
+    this.#codeHi = hi;
+    return Next;
+  }
+
+  /** Decodes a word (signed) and enters it into the cache. */
+  #decode(word: number): Op {
+    const found = this.#decoder.find(word >>> 0);
+    const op: Op = found === undefined
+      ? { word, run: undefinedInstruction, f: undefined as never, name: "UDF" }
+      : { word, run: found.handle, f: extract(found, word >>> 0) as never, name: found.name };
+    this.#ops[Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS)] = op;
+    return op;
+  }
+
+  /**
+   * Runs until something needs the machine; `exit` says what. `limit` is the largest number of instructions to execute;
+   * the exit is then "budget".
+   */
+  run(limit: number = Number.POSITIVE_INFINITY): void {
+    const x = this.x;
+    const ops = this.#ops;
+    const counter = this.state.f64;
+    let left = limit;
+    for (;;) {
+      if (this.#leave()) return;
+      const slice = Math.min(SLICE, left);
+      const done = this.#slice(x, ops, slice);
+      const n = done < 0 ? -done - 1 : done;
+      counter[ICOUNT] = (counter[ICOUNT] as number) + n;
+      left -= n;
+      if (done < 0) return;
+      if (left <= 0) {
+        this.exit.kind = "budget";
+        return;
+      }
+    }
+  }
+
+  /** Executes up to `limit` instructions. Returns their number, or -1 - number when the core must leave the guest. */
+  #slice(x: Int32Array, ops: Op[], limit: number): number {
+    this.#answered = 0;
+    let n = 0;
+    if (this.#interruptible()) this.#interrupt();
+    while (n < limit) {
+      const pc = x[PC] as number;
+      if ((pc & -4093) !== this.#codeLo || x[PC + 1] !== this.#codeHi) {
+        if (this.#fetchPage() === Jump) { n++; continue; }
+      }
+      const word = this.#code[this.#codeBase + ((pc & 4095) >>> 2)] as number;
+      let op = ops[Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS)] as Op;
+      if (op.word !== word) op = this.#decode(word);
+      const result = op.run(this, op.f);
+      if (result === Next) {
+        x[PC] = pc + 4;
+        if (pc === -4) x[PC + 1] = (x[PC + 1] as number) + 1;
+      } else if (result === Stop) {
+        this.#answered = 0;
+        if (this.exit.kind === "mmio") this.#describe(word);
+        return -1 - n;
+      } else if ((x[LINES] as number) !== 0 && this.#interruptible()) {
+        this.#interrupt();
+      }
+      n++;
+      if (this.#answers.length !== 0) { this.#answers.length = 0; this.#answered = 0; }
+    }
+    return n;
+  }
+
+  /** True when an interrupt line is high and not masked. */
+  #interruptible(): boolean {
+    const lines = this.x[LINES] as number;
+    const daif = this.x[DAIF] as number;
+    return ((lines & 1) !== 0 && (daif & 0x80) === 0) || ((lines & 2) !== 0 && (daif & 0x40) === 0);
+  }
+  #interrupt(): void {
+    const fiq = ((this.x[LINES] as number) & 2) !== 0 && ((this.x[DAIF] as number) & 0x40) === 0;
+    if (this.#answers.length === 0) enterException(this, fiq ? EC.fiq : EC.irq, 0);
+  }
+
+  /** Between slices: kick and timers. True when the machine is needed. */
+  #leave(): boolean {
+    if (this.#answers.length !== 0) return false; // an instruction is half done
+    if ((this.x[KICK] as number) !== 0) {
+      this.x[KICK] = 0;
+      this.exit.kind = "canceled";
+      return true;
+    }
+    if (!this.vtimerMasked && this.timerFires("virtual")) {
+      this.vtimerMasked = true;
+      this.exit.kind = "vtimer";
+      this.exit.timer = "virtual";
+      return true;
+    }
+    if (!this.ptimerMasked && this.timerFires("physical")) {
+      this.ptimerMasked = true;
+      this.exit.kind = "vtimer";
+      this.exit.timer = "physical";
+      return true;
+    }
+    return false;
+  }
+  /** The timer's output: enabled, not masked, condition met. ARM DDI 0487, D12.2.4. */
+  timerFires(timer: "virtual" | "physical"): boolean {
+    const t = timer === "virtual" ? CNTV : CNTP;
+    return ((this.x[t.ctl] as number) & 3) === 1 && this.clock.ticks() >= this.#compare(t.cval);
+  }
+  /** The tick at which the timer's output goes high; undefined when it never does as set. */
+  timerDue(timer: "virtual" | "physical"): number | undefined {
+    const t = timer === "virtual" ? CNTV : CNTP;
+    return ((this.x[t.ctl] as number) & 3) === 1 ? this.#compare(t.cval) : undefined;
+  }
+  #compare(word: number): number {
+    return ((this.x[word + 1] as number) >>> 0) * 2 ** 32 + ((this.x[word] as number) >>> 0);
+  }
+
+  /** Fills in what a syndrome would say of a single general-register access. ARM DDI 0487, ISS of data aborts. */
+  #describe(word: number): void {
+    const exit = this.exit;
+    exit.syndromeValid = false;
+    exit.register = 31;
+    exit.signExtend = false;
+    exit.sixtyFour = false;
+    const single = ((word >>> 27) & 7) === 7 && ((word >>> 26) & 1) === 0;
+    if (!single) return;
+    const unsignedOffset = ((word >>> 24) & 3) === 1;
+    const form = (word >>> 10) & 3;
+    const plain = unsignedOffset || (((word >>> 24) & 3) === 0 && (((word >>> 21) & 1) === 0 ? form === 0 || form === 2 : form === 2));
+    if (!plain) return;
+    const opc = (word >>> 22) & 3;
+    exit.syndromeValid = true;
+    exit.register = word & 31;
+    exit.signExtend = opc >= 2;
+    exit.sixtyFour = opc === 2 || (opc < 2 && word >>> 30 === 3);
+  }
+  /** The name of the encoding of a word, for traces. */
+  nameOf(word: number): string { return this.#decoder.find(word >>> 0)?.name ?? "UDF"; }
+  /** The instruction word at PC if its page is mapped; for traces and the debugger. Has no effect on the guest. */
+  peek(lo: number, hi: number): number | undefined {
+    if (this.walker.translate(Access.execute, this.x[EL] as number, false, lo, hi) !== Fault.none) return undefined;
+    return this.memory.readWord(this.walker.pa);
+  }
+  /** PSTATE.PAN went from 0 to 1. */
+  panSet(): void { this.tlb.flushUserFromEl1(); }
+}
+
+function undefinedInstruction(cpu: Cpu): Result { return cpu.undefined(); }

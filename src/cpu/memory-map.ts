@@ -1,0 +1,48 @@
+// src/cpu/memory-map.ts — the guest's physical RAM as one CPU reaches it: regions of native memory, cut into windows of
+// at most 2 GiB, where typed arrays are fast. A RAM page number is window * 2^19 + page within the window.
+// Everything outside a region is MMIO.
+import { NativeMemory, WINDOW } from "../../ffi/memory.ts";
+import type { PhysicalMemory } from "./mmu/walk.ts";
+
+const PAGES_PER_WINDOW = WINDOW / 4096;
+
+interface Region { readonly base: number; readonly end: number; readonly memory: NativeMemory; readonly firstPage: number; readonly readOnly: boolean }
+
+export class MemoryMap implements PhysicalMemory {
+  readonly #regions: Region[] = [];
+  /** One view per window, by window number. */
+  readonly views: DataView[] = [];
+  readonly words: Int32Array[] = [];
+  /** Host address of each window. */
+  readonly hosts: number[] = [];
+
+  /** Adds a region. `base` and `size` are multiples of 4 KiB. */
+  add(base: number, memory: NativeMemory, size: number, readOnly: boolean): void {
+    const firstPage = this.views.length * PAGES_PER_WINDOW;
+    for (let i = 0; i * WINDOW < size; i++) {
+      const buffer = memory.window(i);
+      this.views.push(new DataView(buffer));
+      this.words.push(new Int32Array(buffer));
+      this.hosts.push(memory.pointer + i * WINDOW);
+    }
+    this.#regions.push({ base, end: base + size, memory, firstPage, readOnly });
+  }
+
+  /** The RAM page number that holds a physical address, or -1. */
+  page(pa: number): number {
+    for (const r of this.#regions) if (pa >= r.base && pa < r.end) return r.firstPage + Math.floor((pa - r.base) / 4096);
+    return -1;
+  }
+  readOnly(pa: number): boolean {
+    for (const r of this.#regions) if (pa >= r.base && pa < r.end) return r.readOnly;
+    return false;
+  }
+  hostPage(page: number): number {
+    return (this.hosts[Math.floor(page / PAGES_PER_WINDOW)] as number) + (page % PAGES_PER_WINDOW) * 4096;
+  }
+  readWord(pa: number): number | undefined {
+    const page = this.page(pa);
+    if (page < 0) return undefined;
+    return (this.views[Math.floor(page / PAGES_PER_WINDOW)] as DataView).getInt32((page % PAGES_PER_WINDOW) * 4096 + (pa % 4096), true);
+  }
+}

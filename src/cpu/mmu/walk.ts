@@ -1,0 +1,163 @@
+// src/cpu/mmu/walk.ts — stage 1 address translation of EL1&0: table walk, permissions, memory type.
+// Spec: ARM DDI 0487, D8 (the VMSAv8-64), D8.2 "Translation process", D8.4 "Memory access control".
+// Left out: stage 2, EL2/EL3 regimes, 52-bit addresses (LVA, LPA), hardware update of AF and dirty state,
+// hierarchical permission disables: none of them is advertised.
+import { slot } from "../sysreg.ts";
+import { Flag } from "./tlb.ts";
+
+export const Access = { read: 0, write: 1, execute: 2 } as const;
+export type Access = (typeof Access)[keyof typeof Access];
+
+/** Fault status codes (ESR_ELx.DFSC/IFSC) without the level in bits 1..0. */
+export const Fault = {
+  none: -1,
+  addressSize: 0x00,
+  translation: 0x04,
+  accessFlag: 0x08,
+  permission: 0x0c,
+  external: 0x10,
+  externalOnWalk: 0x14,
+  alignment: 0x21,
+} as const;
+
+/** Physical memory as the walker sees it: aligned 32-bit reads; undefined where there is no RAM. */
+export interface PhysicalMemory {
+  readWord(pa: number): number | undefined;
+}
+
+/** Physical address bits: ID_AA64MMFR0_EL1.PARange = 2. */
+export const PA_BITS = 40;
+const IPS_BITS = [32, 36, 40, 42, 44, 48, 48, 48] as const;
+const SCTLR = slot.SCTLR_EL1 / 4;
+const TCR = slot.TCR_EL1 / 4;
+const TTBR0 = slot.TTBR0_EL1 / 4;
+const TTBR1 = slot.TTBR1_EL1 / 4;
+const MAIR = slot.MAIR_EL1 / 4;
+const SCTLR_M = 1;
+const SCTLR_WXN = 1 << 19;
+
+/** Translates for one core. The results of `translate` stand in its fields until the next call. */
+export class Walker {
+  /** Physical address, exact. */
+  pa = 0;
+  /** True for Device memory: unaligned accesses fault. */
+  device = false;
+  /** A write by the same EL would be allowed too. */
+  writable = false;
+  /** Bits of `Flag` in tlb.ts. */
+  flags = 0;
+  /** log2 of the mapping's size. */
+  shift = 12;
+  readonly #i32: Int32Array;
+  readonly #memory: PhysicalMemory;
+  constructor(i32: Int32Array, memory: PhysicalMemory) {
+    this.#i32 = i32;
+    this.#memory = memory;
+  }
+
+  /** Returns Fault.none, or the fault status code with its level. `lo` and `hi` are the signed halves of the address. */
+  translate(access: Access, el: number, pan: boolean, lo: number, hi: number): number {
+    const r = this.#i32;
+    const sctlr = r[SCTLR] as number;
+    const tcrLo = r[TCR] as number;
+    const tcrHi = r[TCR + 1] as number;
+    const upper = (hi & 0x0080_0000) !== 0; // bit 55 chooses the half of the address space
+    const tbi = ((tcrHi >>> (upper ? 6 : 5)) & 1) !== 0;
+
+    if ((sctlr & SCTLR_M) === 0) {
+      const top = tbi ? hi & 0x00ff_ffff : hi;
+      if (top >>> (PA_BITS - 32) !== 0) return Fault.addressSize;
+      this.pa = (hi & 0xff) * 2 ** 32 + (lo >>> 0);
+      this.device = access !== Access.execute;
+      this.writable = true;
+      this.flags = 0;
+      this.shift = 12;
+      return Fault.none;
+    }
+
+    const tsz = (upper ? tcrLo >>> 16 : tcrLo) & 63;
+    const epd = ((tcrLo >>> (upper ? 23 : 7)) & 1) !== 0;
+    const e0pd = ((tcrHi >>> (upper ? 24 : 23)) & 1) !== 0;
+    if (epd || tsz < 16 || tsz > 39 || (e0pd && el === 0)) return Fault.translation;
+    const bits = 64 - tsz;
+    // every bit from the top (55 with TBI, else 63) down to the input size must equal bit 55
+    const signHi = tbi ? (hi << 8) >> 8 : hi;
+    if (bits >= 32 ? signHi >> (bits - 32) !== (upper ? -1 : 0) : signHi !== (upper ? -1 : 0) || lo >> bits !== (upper ? -1 : 0)) {
+      return Fault.translation;
+    }
+    const granule = upper ? [12, 14, 12, 16][tcrLo >>> 30] as number : [12, 16, 14, 12][(tcrLo >>> 14) & 3] as number;
+    const stride = granule - 3;
+    const paBits = Math.min(PA_BITS, IPS_BITS[tcrHi & 7] as number);
+    const paLimit = 2 ** paBits;
+
+    let level = 4 - Math.ceil((bits - granule) / stride);
+    const tableBits = 3 + bits - ((3 - level) * stride + granule);
+    const base = upper ? TTBR1 : TTBR0;
+    let table = ((r[base + 1] as number) & 0xffff) * 2 ** 32 + (((r[base] as number) & -2) >>> 0);
+    const align = 2 ** Math.max(tableBits, 4);
+    table = Math.floor(table / align) * align;
+    if (table >= paLimit) return Fault.addressSize;
+
+    // The address within the input range, exact below 2^48
+    const va = (hi & 0xffff) * 2 ** 32 + (lo >>> 0);
+    let noEl0 = false;
+    let readOnly = false;
+    let pxn = false;
+    let uxn = false;
+    let width = bits - ((3 - level) * stride + granule); // index bits at this level
+    for (;;) {
+      const shift = (3 - level) * stride + granule;
+      const index = Math.floor(va / 2 ** shift) % 2 ** width;
+      const dLo = this.#memory.readWord(table + index * 8);
+      const dHi = this.#memory.readWord(table + index * 8 + 4);
+      if (dLo === undefined || dHi === undefined) return Fault.externalOnWalk + level;
+      if ((dLo & 1) === 0) return Fault.translation + level;
+      const output = (dHi & 0xffff) * 2 ** 32 + ((dLo & 0xffff_f000) >>> 0);
+      if (level < 3 && (dLo & 2) !== 0) {
+        const next = Math.floor(output / 2 ** granule) * 2 ** granule;
+        if (next >= paLimit) return Fault.addressSize + level;
+        noEl0 ||= ((dHi >>> 29) & 1) !== 0;
+        readOnly ||= ((dHi >>> 30) & 1) !== 0;
+        pxn ||= ((dHi >>> 27) & 1) !== 0;
+        uxn ||= ((dHi >>> 28) & 1) !== 0;
+        table = next;
+        level++;
+        width = stride;
+        continue;
+      }
+      if (level === 3 ? (dLo & 2) === 0 : level < (granule === 12 ? 1 : 2)) return Fault.translation + level;
+      const size = 2 ** shift;
+      const page = Math.floor(output / size) * size;
+      if (page >= paLimit) return Fault.addressSize + level;
+      if ((dLo & (1 << 10)) === 0) return Fault.accessFlag + level;
+
+      noEl0 ||= (dLo & (1 << 6)) === 0;
+      readOnly ||= (dLo & (1 << 7)) !== 0;
+      pxn ||= ((dHi >>> 21) & 1) !== 0;
+      uxn ||= ((dHi >>> 22) & 1) !== 0;
+      const wxn = (sctlr & SCTLR_WXN) !== 0;
+      this.writable = !readOnly && (el !== 0 || !noEl0);
+      let allowed: boolean;
+      if (el === 0) {
+        allowed = !noEl0 && (access === Access.execute ? !uxn && !(wxn && !readOnly) : access === Access.read || !readOnly);
+      } else if (access === Access.execute) {
+        allowed = !pxn && (noEl0 || readOnly) && !(wxn && !readOnly);
+      } else {
+        allowed = (access === Access.read || !readOnly) && !(pan && !noEl0);
+      }
+      if (!allowed) return Fault.permission + level;
+
+      const attributes = ((r[MAIR + ((dLo >>> 4) & 1)] as number) >>> (8 * ((dLo >>> 2) & 3))) & 0xff;
+      this.device = attributes < 0x10;
+      this.flags = ((dLo & (1 << 11)) !== 0 ? Flag.NG : 0) | (noEl0 ? 0 : Flag.USER);
+      const contiguous = ((dHi >>> 20) & 1) !== 0;
+      this.shift = contiguous ? shift + contiguousBits(granule, level) : shift;
+      this.pa = page + (va % size);
+      return Fault.none;
+    }
+  }
+}
+
+/** log2 of the number of adjacent entries that the Contiguous bit joins. */
+const contiguousBits = (granule: number, level: number): number =>
+  granule === 12 ? 4 : granule === 14 ? (level === 3 ? 7 : 5) : 5;

@@ -1,0 +1,74 @@
+// src/cpu/state.ts — where every architected register of one vCPU lives: one native struct, reached by TypeScript through
+// typed arrays and by generated code through a pinned host register. One truth for interpreter, translator, debugger
+// and snapshot. Offsets are bytes; 64-bit values are little-endian lo/hi pairs.
+import { NativeMemory } from "../../ffi/memory.ts";
+
+/** Byte offsets into the struct. */
+export const Offset = {
+  /** x0..x30; then the *selected* stack pointer at index 31, and at index 32 (ZR) a slot that is always zero. */
+  X: 0x000,
+  SP: 0x0f8,
+  ZERO: 0x100,
+  /** N Z C V in bits 31..28, all other bits zero. u32. */
+  NZCV: 0x108,
+  /** 1 when the IRQ (bit 0) or FIQ (bit 1) input of the core is high. u32. */
+  LINES: 0x10c,
+  PC: 0x110,
+  /** D A I F in bits 9..6 as in SPSR. u32. */
+  DAIF: 0x118,
+  /** Current exception level, 0 or 1. u32. */
+  EL: 0x11c,
+  /** PSTATE.SP: 0 selects SP_EL0, 1 SP_EL1 (EL0 always uses SP_EL0). u32. */
+  SPSEL: 0x120,
+  /** PSTATE.PAN, SS, IL, each 0 or 1. u32. */
+  PAN: 0x124,
+  SS: 0x128,
+  IL: 0x12c,
+  /** Stack pointers that are not selected at present. */
+  SP_EL0: 0x130,
+  SP_EL1: 0x138,
+  /** Exclusive monitor: 1 when armed (u32), size in bytes (u32), virtual address, the 16 bytes read. */
+  EXCL_VALID: 0x140,
+  EXCL_SIZE: 0x144,
+  EXCL_VA: 0x148,
+  EXCL_DATA: 0x150,
+  FPCR: 0x160,
+  FPSR: 0x164,
+  /** Instructions executed, as a double (exact to 2^53). */
+  ICOUNT: 0x168,
+  /** Anything but zero makes the core leave the guest at the next slice; written by other threads. u32. */
+  KICK: 0x170,
+  /** v0..v31, 16 bytes each. */
+  V: 0x200,
+  /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */
+  SYSREG: 0x400,
+  /** Software TLBs, EL0's view and EL1's view (see mmu/tlb.ts). */
+  TLB_EL0: 0x1000,
+  TLB_EL1: 0x9000,
+  SIZE: 0x11000,
+} as const;
+
+/** The struct of one vCPU and the views on it. All views cover the whole struct: index = byte offset / element size. */
+export class CpuState {
+  readonly memory: NativeMemory;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly f32: Float32Array;
+  readonly f64: Float64Array;
+  readonly u64: BigUint64Array;
+  readonly i64: BigInt64Array;
+  constructor() {
+    this.memory = NativeMemory.allocate(Offset.SIZE);
+    const buffer = this.memory.window(0);
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.f32 = new Float32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+  }
+}
