@@ -9,7 +9,7 @@ const MAP_ANONYMOUS = process.platform === "darwin" ? 0x1000 : 0x20;
 const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
 
 /** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
-export const WINDOW = 2 ** 31;
+export const WINDOW: number = 2 ** 31;
 
 function open() {
   return dlopen(LIBC, {

@@ -1,8 +1,8 @@
 // src/units.ts — sizes, branded addresses and the lo/hi helpers. Imports nothing, importable by all.
 
-export const KiB = 1024;
-export const MiB = 1024 * KiB;
-export const GiB = 1024 * MiB;
+export const KiB: number = 1024;
+export const MiB: number = 1024 * KiB;
+export const GiB: number = 1024 * MiB;
 
 declare const gpaBrand: unique symbol;
 /** A guest physical address: an exact integer below 2^48. */

@@ -76,7 +76,7 @@ export class Cpu {
   readonly state: CpuState;
   /** General registers: lo at 2r, hi at 2r + 1; see state.ts. The same array reaches every other word of the state. */
   readonly x: Int32Array;
-  readonly exit = new Exit();
+  readonly exit: Exit = new Exit();
   readonly tlb: Tlb;
   readonly walker: Walker;
   readonly memory: MemoryMap;
@@ -216,6 +216,10 @@ export class Cpu {
   #dataAbort(fault: number, write: boolean, lo: number, hi: number, cacheMaintenance = false): Result {
     const level = this.x[EL] === 0 ? EC.dataAbortLower : EC.dataAbortSame;
     return enterException(this, level, fault | (write ? 1 << 6 : 0) | (cacheMaintenance ? 1 << 8 : 0), lo, hi);
+  }
+  /** SCTLR_EL1.SA or SA0: a misaligned SP as base register faults. */
+  spAlignmentChecked(): boolean {
+    return (((this.x[SCTLR] as number) >>> (this.x[EL] === 0 ? 4 : 3)) & 1) !== 0;
   }
   alignmentFault(write: boolean, lo: number, hi: number): Result { return this.#dataAbort(Fault.alignment, write, lo, hi); }
 

@@ -23,11 +23,7 @@ function base(cpu: Cpu, n: number, offset: number): boolean {
   const low = ((cpu.x[2 * n] as number) >>> 0) + offset;
   addressLo = low | 0;
   addressHi = ((cpu.x[2 * n + 1] as number) + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0;
-  return n === SP && ((cpu.x[2 * n] as number) & 15) !== 0 && spChecked(cpu);
-}
-/** SCTLR_EL1.SA and SA0. */
-function spChecked(cpu: Cpu): boolean {
-  return cpu.spAlignmentChecked();
+  return n === SP && ((cpu.x[2 * n] as number) & 15) !== 0 && cpu.spAlignmentChecked();
 }
 const spFault = (cpu: Cpu): Result => enterException(cpu, EC.spAlignment, 0);
 function writeBack(cpu: Cpu, n: number, offset: number): void {
@@ -45,14 +41,16 @@ function signExtend(cpu: Cpu, g: number, wide: boolean): void {
   cpu.hi = wide ? cpu.lo >> 31 : 0;
 }
 
-const enum_ = { zero: 0, signed64: 1, signed32: 2 } as const;
+/** How a loaded value fills its register: zeros, sign to 64 bits, sign to 32 bits. */
+const signed64 = 1;
+const signed32 = 2;
 
 /** Load with an access offset and a write-back offset. */
 function load(cpu: Cpu, g: number, extend: number, N: number, t: number, offset: number, back: number): Result {
   if (base(cpu, N, offset)) return spFault(cpu);
   const r = cpu.load(g, addressLo, addressHi);
   if (r !== Next) return r;
-  if (extend !== 0) signExtend(cpu, g, extend === enum_.signed64);
+  if (extend !== 0) signExtend(cpu, g, extend === signed64);
   if (back !== 0) writeBack(cpu, N, back);
   cpu.setX(t, cpu.lo, cpu.hi);
   return Next;
@@ -71,7 +69,7 @@ function registerOffset(cpu: Cpu, f: { m: number; e: number; N: number }, shift:
   const low = ((cpu.x[2 * f.N] as number) >>> 0) + (cpu.lo >>> 0);
   addressLo = low | 0;
   addressHi = ((cpu.x[2 * f.N + 1] as number) + cpu.hi + (low > 0xffff_ffff ? 1 : 0)) | 0;
-  if (f.N === SP && ((cpu.x[2 * SP] as number) & 15) !== 0 && spChecked(cpu)) return spFault(cpu);
+  if (f.N === SP && ((cpu.x[2 * SP] as number) & 15) !== 0 && cpu.spAlignmentChecked()) return spFault(cpu);
   return Next;
 }
 type RegForm = { g: number; m: number; e: number; h: number; N: number; t: number };
@@ -80,7 +78,7 @@ function loadRegister(cpu: Cpu, f: RegForm, extend: number): Result {
   if (a !== Next) return a;
   const r = cpu.load(f.g, addressLo, addressHi);
   if (r !== Next) return r;
-  if (extend !== 0) signExtend(cpu, f.g, extend === enum_.signed64);
+  if (extend !== 0) signExtend(cpu, f.g, extend === signed64);
   cpu.setX(f.t, cpu.lo, cpu.hi);
   return Next;
 }
@@ -334,7 +332,6 @@ function loadLiteral(cpu: Cpu, g: number, i: number, t: number, extend: number):
   cpu.setX(t, cpu.lo, cpu.hi);
   return Next;
 }
-const { signed64, signed32 } = enum_;
 
 export const interpretLoadStore: Handlers<typeof loadStore, Cpu, Result> = {
   STXR: (cpu, f) => storeExclusive(cpu, f.g, f.N, f.s, f.t, -1),

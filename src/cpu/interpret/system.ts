@@ -1,0 +1,240 @@
+// src/cpu/interpret/system.ts — what the system group of a64/branch.ts does: exception generation, hints, barriers,
+// PSTATE, system registers and system instructions (TLBI, IC, DC, AT).
+// Spec: ARM DDI 0487, C5 (system instructions), C6.2.
+import type { system } from "../a64/branch.ts";
+import { ZR, type Handlers } from "../a64/pattern.ts";
+import { readsAsZero, slot, sysregKey, sysregName, sysregs, type SpecialName, type SysReg, type SysRegName } from "../sysreg.ts";
+import { Offset } from "../state.ts";
+import { enterException, EC } from "../exception.ts";
+import { Access, Fault } from "../mmu/walk.ts";
+import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
+import { setPan, setSpSel, specials, trapSysreg } from "./sysreg-access.ts";
+
+const SCTLR = slot.SCTLR_EL1 / 4;
+const bit = (cpu: Cpu, n: number): boolean => (((cpu.x[SCTLR] as number) >>> n) & 1) !== 0;
+const UMA = 9, DZE = 14, NTWI = 16, NTWE = 18, UCI = 26;
+
+/** PC points behind the instruction for SVC and HVC. */
+function call(cpu: Cpu, immediate: number, conduit: "hvc" | "smc"): Result {
+  if (cpu.el === 0) return cpu.undefined();
+  cpu.exit.kind = "call";
+  cpu.exit.immediate = immediate;
+  cpu.exit.conduit = conduit;
+  if (conduit === "hvc") cpu.advance();
+  return Stop;
+}
+
+type Register = { q: number; o: number; c: number; k: number; p: number; t: number };
+
+function readRegister(cpu: Cpu, f: Register): Result {
+  const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
+  const name = sysregName(key);
+  if (name === undefined) {
+    if (cpu.el === 0 || !readsAsZero(key)) return cpu.undefined();
+    cpu.setX(f.t, 0, 0);
+    return Next;
+  }
+  const row: SysReg = sysregs[name];
+  if ((cpu.el === 0 && row.el0 === "none") || row.el1 === "wo") return cpu.undefined();
+  if (row.kind === "special") {
+    const r = specials[name as SpecialName].read(cpu, () => trapSysreg(cpu, key, f.t, true));
+    if (r !== Next) return r;
+  } else if (row.kind === "machine") {
+    const r = cpu.machineRegister(key, false, f.t, 0, 0);
+    if (r !== Next) return r;
+  } else {
+    cpu.lo = cpu.x[slot[name] / 4] as number;
+    cpu.hi = cpu.x[slot[name] / 4 + 1] as number;
+  }
+  cpu.onSysreg?.(name, false, cpu.lo, cpu.hi);
+  cpu.setX(f.t, cpu.lo, cpu.hi);
+  return Next;
+}
+function writeRegister(cpu: Cpu, f: Register): Result {
+  const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
+  const name = sysregName(key);
+  if (name === undefined) return cpu.undefined();
+  const row: SysReg = sysregs[name];
+  if ((cpu.el === 0 && row.el0 !== "rw") || row.el1 === "ro") return cpu.undefined();
+  const lo = cpu.x[2 * f.t] as number;
+  const hi = cpu.x[2 * f.t + 1] as number;
+  cpu.onSysreg?.(name, true, lo, hi);
+  if (row.kind === "special") {
+    const write = specials[name as SpecialName].write;
+    return write === undefined ? cpu.undefined() : write(cpu, lo, hi, () => trapSysreg(cpu, key, f.t, false));
+  }
+  if (row.kind === "machine") return cpu.machineRegister(key, true, f.t, lo, hi);
+  cpu.x[slot[name] / 4] = (lo & row.maskLo) | ((row.maskLo === 0 ? row.resetLo : 0));
+  cpu.x[slot[name] / 4 + 1] = hi & row.maskHi;
+  return Next;
+}
+
+// --- system instructions, by op1, CRn, CRm, op2 ------------------------------------------------------------------
+
+const instruction = (op1: number, crn: number, crm: number, op2: number): number => sysregKey(1, op1, crn, crm, op2);
+type SysHandler = (cpu: Cpu, lo: number, hi: number, trap: () => Result) => Result;
+const nothing: SysHandler = () => Next;
+const all: SysHandler = cpu => { cpu.flushTlb(); return Next; };
+const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(); return Next; };
+/** Xt holds VA[55:12] in bits 43..0. */
+const byAddress: SysHandler = (cpu, lo, hi) => {
+  const page = (hi & 0xfff) * 2 ** 32 + (lo >>> 0); // VA bits 55..12
+  cpu.flushTlbPage((page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0);
+  return Next;
+};
+/** Cache maintenance by address: no caches, but the address must be readable, and EL0 needs SCTLR.UCI. */
+const maintain = (el0: boolean): SysHandler => (cpu, lo, hi, trap) => {
+  if (cpu.el === 0) {
+    if (!el0) return cpu.undefined();
+    if (!bit(cpu, UCI)) return trap();
+    const fault = cpu.walker.translate(Access.read, 0, false, lo, hi);
+    if (fault !== Fault.none) return enterException(cpu, EC.dataAbortLower, fault | (1 << 6) | (1 << 8), lo, hi);
+  }
+  return Next;
+};
+const zero: SysHandler = (cpu, lo, hi, trap) => {
+  if (cpu.el === 0 && !bit(cpu, DZE)) return trap();
+  const start = lo & -64;
+  const p = cpu.probeWrite(1, lo, hi);
+  if (p !== Next) return p;
+  for (let i = 0; i < 64; i += 8) {
+    const r = cpu.store64(start + i, hi, 0, 0);
+    if (r !== Next) return r;
+  }
+  return Next;
+};
+/** AT S1E..: the result of a translation goes to PAR_EL1. */
+const at = (el: number, write: boolean, pan: boolean): SysHandler => (cpu, lo, hi) => {
+  const w = cpu.walker;
+  const fault = w.translate(write ? Access.write : Access.read, el, pan && cpu.x[Offset.PAN / 4] !== 0, lo, hi);
+  const par = slot.PAR_EL1 / 4;
+  if (fault !== Fault.none) {
+    cpu.x[par] = 1 | (fault << 1) | (1 << 11);
+    cpu.x[par + 1] = 0;
+  } else {
+    const page = Math.floor(w.pa / 4096);
+    cpu.x[par] = ((page % 2 ** 20) * 4096) | (1 << 11) | (2 << 7); // shareability: outer
+    cpu.x[par + 1] = Math.floor(page / 2 ** 20) | (w.device ? 0 : 0xff00_0000); // attributes: Device-nGnRnE or Normal
+  }
+  return Next;
+};
+
+const EL0_ALLOWED = new Set<number>();
+const instructions = new Map<number, SysHandler>([
+  // IC IALLUIS, IALLU
+  [instruction(0, 7, 1, 0), nothing],
+  [instruction(0, 7, 5, 0), nothing],
+  // DC IVAC, ISW, CSW, CISW
+  [instruction(0, 7, 6, 1), maintain(false)],
+  [instruction(0, 7, 6, 2), nothing],
+  [instruction(0, 7, 10, 2), nothing],
+  [instruction(0, 7, 14, 2), nothing],
+  // AT S1E1R, S1E1W, S1E0R, S1E0W, S1E1RP, S1E1WP
+  [instruction(0, 7, 8, 0), at(1, false, false)],
+  [instruction(0, 7, 8, 1), at(1, true, false)],
+  [instruction(0, 7, 8, 2), at(0, false, false)],
+  [instruction(0, 7, 8, 3), at(0, true, false)],
+  [instruction(0, 7, 9, 0), at(1, false, true)],
+  [instruction(0, 7, 9, 1), at(1, true, true)],
+]);
+// TLBI VMALLE1, VAE1, ASIDE1, VAAE1, VALE1, VAALE1, and their inner-shareable forms
+for (const crm of [7, 3]) {
+  instructions.set(instruction(0, 8, crm, 0), all);
+  instructions.set(instruction(0, 8, crm, 1), byAddress);
+  instructions.set(instruction(0, 8, crm, 2), byAsid);
+  instructions.set(instruction(0, 8, crm, 3), byAddress);
+  instructions.set(instruction(0, 8, crm, 5), byAddress);
+  instructions.set(instruction(0, 8, crm, 7), byAddress);
+}
+// What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
+const el0: readonly (readonly [number, SysHandler])[] = [
+  [instruction(3, 7, 5, 1), maintain(true)],
+  [instruction(3, 7, 4, 1), zero],
+  [instruction(3, 7, 10, 1), maintain(true)],
+  [instruction(3, 7, 11, 1), maintain(true)],
+  [instruction(3, 7, 14, 1), maintain(true)],
+];
+for (const [key, handler] of el0) {
+  instructions.set(key, handler);
+  EL0_ALLOWED.add(key);
+}
+
+export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
+  SVC: (cpu, f) => {
+    cpu.advance();
+    return enterException(cpu, EC.svc, f.i);
+  },
+  HVC: (cpu, f) => call(cpu, f.i, "hvc"),
+  SMC: (cpu, f) => call(cpu, f.i, "smc"),
+  BRK: (cpu, f) => {
+    if (cpu.debugExits) {
+      cpu.exit.kind = "debug";
+      cpu.exit.immediate = f.i;
+      return Stop;
+    }
+    return enterException(cpu, EC.brk, f.i);
+  },
+  HLT: cpu => cpu.undefined(), // halting debug is not there
+
+  HINT: () => Next,
+  WFE: cpu => {
+    if (cpu.el === 0 && !bit(cpu, NTWE)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20) | 1);
+    return Next; // the event register may always be set: a WFE that does not wait is correct
+  },
+  WFI: cpu => {
+    if (cpu.el === 0 && !bit(cpu, NTWI)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20));
+    if (cpu.x[Offset.LINES / 4] !== 0) return Next;
+    cpu.advance();
+    cpu.exit.kind = "wfi";
+    return Stop;
+  },
+  SEV: () => Next,
+  SEVL: () => Next,
+
+  CLREX: cpu => {
+    cpu.x[Offset.EXCL_VALID / 4] = 0;
+    return Next;
+  },
+  DSB: () => Next,
+  DMB: () => Next,
+  ISB: cpu => {
+    cpu.advance();
+    return Jump;
+  },
+
+  MSR_imm: (cpu, f) => {
+    const key = (f.o << 3) | f.p;
+    switch (key) {
+      case 0b011_110: // DAIFSet
+      case 0b011_111: // DAIFClr
+        if (cpu.el === 0 && !bit(cpu, UMA)) return trapSysreg(cpu, sysregKey(0, f.o, 4, f.k, f.p), 31, false);
+        if (key === 0b011_110) cpu.x[Offset.DAIF / 4] = (cpu.x[Offset.DAIF / 4] as number) | (f.k << 6);
+        else cpu.x[Offset.DAIF / 4] = (cpu.x[Offset.DAIF / 4] as number) & ~(f.k << 6);
+        cpu.advance();
+        return Jump;
+      case 0b000_101: // SPSel
+        if (cpu.el === 0 || f.k > 1) return cpu.undefined();
+        setSpSel(cpu, f.k);
+        return Next;
+      case 0b000_100: // PAN
+        if (cpu.el === 0) return cpu.undefined();
+        setPan(cpu, f.k & 1);
+        return Next;
+      default:
+        return cpu.undefined();
+    }
+  },
+  SYS: (cpu, f) => {
+    const key = instruction(f.o, f.c, f.k, f.p);
+    const handler = instructions.get(key);
+    if (handler === undefined || (cpu.el === 0 && !EL0_ALLOWED.has(key))) return cpu.undefined();
+    return handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number, () => trapSysreg(cpu, key, f.t === ZR ? 31 : f.t, false));
+  },
+  SYSL: cpu => cpu.undefined(),
+  MRS: (cpu, f) => readRegister(cpu, f),
+  MSR_reg: (cpu, f) => writeRegister(cpu, f),
+};
+
+/** Encodings of the system instructions that exist, for the differential tests. */
+export const systemInstructions: readonly number[] = [...instructions.keys()];
+export type { SysRegName };
