@@ -64,19 +64,18 @@ function chooseModules(modules: readonly ModuleFile[]): { path: string; bytes: U
     chosen.set(name, { path: module.path.replace(/\.xz$/, ""), bytes, depends, aliases: info.aliases });
     return [...depends, module.path.replace(/\.xz$/, "")];
   };
-  // virtio_rng is the one whose file has another name.
-  for (const name of WANTED) visit(byName.has(name) ? name : name.replace("virtio_rng", "virtio_rng"));
+  for (const name of WANTED) visit(name);
   return [...chosen.values()];
 }
 
 /** True for the module files that `makeInitramfs` may ask for: keeps the large rest of the package out of memory. */
-export const isModule = (name: string): boolean => /\/kernel\/(drivers\/(virtio|block|net|char|scsi|nvdimm|input|gpio|cdrom)|fs|net|lib|crypto|arch\/arm64\/crypto)\/.*\.ko(\.xz)?$/.test(name);
+export const isModule = (name: string): boolean => /\/kernel\/(drivers\/(virtio|block|net|char|char\/hw_random|scsi|nvdimm|input|input\/keyboard|cdrom)\/[^/]*|(fs|net\/(9p|vmw_vsock|core|packet)|lib|crypto|arch\/arm64\/(lib|crypto))\/.*)\.ko(\.xz)?$/.test(name);
 
 /** Applet names as they stand in the binary: sorted, NUL-terminated, "[" and "[[" first. Empty when there is no such table. */
 export function busyboxApplets(binary: Uint8Array): string[] {
   const bytes = Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength);
   const names: string[] = [];
-  for (let at = bytes.indexOf("\0[\0[[\0") + 1; at > 0;) {
+  for (let at = bytes.indexOf("[\0[[\0"); at >= 0;) {
     const end = bytes.indexOf(0, at);
     const name = bytes.subarray(at, end).toString("latin1");
     if (!/^[a-z0-9_[.+-]{1,32}$/i.test(name)) return names;
@@ -117,8 +116,7 @@ trap 'sync; reboot -f' TERM
 
 # The power key, when the machine has one.
 if [ -e /sys/firmware/devicetree/base/gpio-keys ]; then
-  modprobe -a gpio_keys evdev 2>/dev/null
-  acpid -c /etc/acpi -l /dev/null -p /dev/null 2>/dev/null
+  modprobe gpio_keys 2>/dev/null && modprobe evdev && acpid -c /etc/acpi -l /dev/null -p /dev/null 2>/dev/null
 fi
 
 read -r release < /proc/sys/kernel/osrelease
@@ -129,6 +127,21 @@ while :; do
   shell=$!
   while kill -0 $shell 2>/dev/null; do wait $shell; done
 done
+`;
+
+// What udhcpc runs when it has an address, at the path that Debian's BusyBox looks for.
+const DHCP = `#!/bin/sh
+case "$1" in
+  deconfig) ip addr flush dev "$interface"; ip link set "$interface" up ;;
+  bound | renew)
+    ip addr flush dev "$interface"
+    ip addr add "$ip/\${mask:-24}" dev "$interface"
+    for address in $router; do ip route replace default via "$address" dev "$interface"; break; done
+    : > /etc/resolv.conf
+    [ -n "$domain" ] && echo "search $domain" >> /etc/resolv.conf
+    for address in $dns; do echo "nameserver $address" >> /etc/resolv.conf; done
+    ;;
+esac
 `;
 
 const MODULES = (release: string): string => `/lib/modules/${release}`;
@@ -142,7 +155,7 @@ export function makeInitramfs(input: { readonly release: string; readonly busybo
   const modules = chooseModules(input.modules);
   const root = MODULES(input.release).slice(1);
   const entries: CpioEntry[] = [
-    ...["bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys"].map(name => directory(name)),
+    ...["bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "etc/udhcpc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys"].map(name => directory(name)),
     directory("tmp", 0o1777),
     symlink("sbin", "bin"),
     directory("usr"),
@@ -158,6 +171,7 @@ export function makeInitramfs(input: { readonly release: string; readonly busybo
     file("etc/group", "root:x:0:\n"),
     file("etc/hosts", "127.0.0.1 localhost hv\n"),
     file("etc/acpi/PWRF/00000080", "#!/bin/sh\nsync\npoweroff -f\n", 0o755),
+    file("etc/udhcpc/default.script", DHCP, 0o755),
   ];
   const directories = new Set<string>();
   const addDirectory = (path: string): void => {
