@@ -70,6 +70,8 @@ export interface CpuWires {
   readonly memory: MemoryMap;
   readonly clock: Clock;
   readonly instructions: readonly Instruction[];
+  /** All cores of the machine, this one included: inner-shareable TLB maintenance reaches them. */
+  readonly peers: readonly Cpu[];
 }
 
 export class Cpu {
@@ -82,6 +84,7 @@ export class Cpu {
   readonly memory: MemoryMap;
   readonly clock: Clock;
   readonly index: number;
+  readonly peers: readonly Cpu[];
   /** Second results of helpers: a 64-bit value as two signed halves. */
   lo = 0;
   hi = 0;
@@ -100,6 +103,9 @@ export class Cpu {
   /** Answers to this instruction's exits so far, as lo, hi pairs. */
   readonly #answers: number[] = [];
   #answered = 0;
+  /** Virtual address of the last access outside RAM. */
+  #deviceLo = 0;
+  #deviceHi = 0;
   /** A timer's exit was made and the machine has not unmasked it yet. */
   vtimerMasked = false;
   ptimerMasked = false;
@@ -112,6 +118,7 @@ export class Cpu {
     this.state = new CpuState();
     this.x = this.state.i32;
     this.index = wires.index;
+    this.peers = wires.peers;
     this.memory = wires.memory;
     this.clock = wires.clock;
     this.tlb = new Tlb(this.x);
@@ -361,7 +368,7 @@ export class Cpu {
     if (r !== Next) return r;
     const pa = this.walker.pa;
     const page = this.memory.page(pa);
-    if (page < 0) return this.#device(false, pa, size, 0, 0);
+    if (page < 0) return this.#device(false, pa, size, 0, 0, lo, hi);
     const view = this.memory.views[page >>> 19] as DataView;
     const at = (page & 0x7ffff) * 4096 + (pa % 4096);
     this.hi = 0;
@@ -412,7 +419,7 @@ export class Cpu {
     if (r !== Next) return r;
     const pa = this.walker.pa;
     const page = this.memory.page(pa);
-    if (page < 0 || this.memory.readOnly(pa)) return this.#device(true, pa, size, valueLo, valueHi);
+    if (page < 0 || this.memory.readOnly(pa)) return this.#device(true, pa, size, valueLo, valueHi, lo, hi);
     const view = this.memory.views[page >>> 19] as DataView;
     const at = (page & 0x7ffff) * 4096 + (pa % 4096);
     if (size === 1) view.setUint8(at, valueLo);
@@ -429,7 +436,7 @@ export class Cpu {
   }
 
   /** One access outside RAM: answered from the log, or an exit. */
-  #device(write: boolean, pa: number, size: number, valueLo: number, valueHi: number): Result {
+  #device(write: boolean, pa: number, size: number, valueLo: number, valueHi: number, vaLo: number, vaHi: number): Result {
     if (this.#answered < this.#answers.length) {
       this.lo = this.#answers[this.#answered] as number;
       this.hi = this.#answers[this.#answered + 1] as number;
@@ -437,6 +444,8 @@ export class Cpu {
       return Next;
     }
     const exit = this.exit;
+    this.#deviceLo = vaLo;
+    this.#deviceHi = vaHi;
     exit.kind = "mmio";
     exit.gpa = pa;
     exit.size = size;
@@ -470,9 +479,9 @@ export class Cpu {
   /** Drops a half-done instruction: the machine takes an exception in its place. */
   abandon(): void { this.#answers.length = 0; }
   /** An external abort in place of the access of the last exit. */
-  externalAbort(lo: number, hi: number, write: boolean): void {
+  externalAbort(): void {
     this.abandon();
-    this.#dataAbort(Fault.external, write, lo, hi);
+    this.#dataAbort(Fault.external, this.exit.write, this.#deviceLo, this.#deviceHi);
   }
 
   // --- translation maintenance -----------------------------------------------------------------------------------
@@ -537,26 +546,21 @@ export class Cpu {
   }
 
   /**
-   * Runs until something needs the machine; `exit` says what. `limit` is the largest number of instructions to execute;
-   * the exit is then "budget".
+   * Runs until something needs the machine; `exit` says what. It ends with "budget" when the clock has reached
+   * `deadline` or `limit` instructions were executed.
    */
-  run(limit: number = Number.POSITIVE_INFINITY): void {
+  run(deadline: number | undefined, limit: number = Number.POSITIVE_INFINITY): void {
     const x = this.x;
     const ops = this.#ops;
     const counter = this.state.f64;
     let left = limit;
     for (;;) {
-      if (this.#leave()) return;
-      const slice = Math.min(SLICE, left);
-      const done = this.#slice(x, ops, slice);
+      if (this.#leave(deadline, left)) return;
+      const done = this.#slice(x, ops, Math.min(SLICE, left));
       const n = done < 0 ? -done - 1 : done;
       counter[ICOUNT] = (counter[ICOUNT] as number) + n;
       left -= n;
       if (done < 0) return;
-      if (left <= 0) {
-        this.exit.kind = "budget";
-        return;
-      }
     }
   }
 
@@ -601,9 +605,13 @@ export class Cpu {
     if (this.#answers.length === 0) enterException(this, fiq ? EC.fiq : EC.irq, 0);
   }
 
-  /** Between slices: kick and timers. True when the machine is needed. */
-  #leave(): boolean {
+  /** Between slices: budget, kick and timers. True when the machine is needed. */
+  #leave(deadline: number | undefined, left: number): boolean {
     if (this.#answers.length !== 0) return false; // an instruction is half done
+    if (left <= 0 || (deadline !== undefined && this.clock.ticks() >= deadline)) {
+      this.exit.kind = "budget";
+      return true;
+    }
     if ((this.x[KICK] as number) !== 0) {
       this.x[KICK] = 0;
       this.exit.kind = "canceled";

@@ -82,6 +82,11 @@ const byAddress: SysHandler = (cpu, lo, hi) => {
   cpu.flushTlbPage((page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0);
   return Next;
 };
+/** The inner-shareable form: on every core. They run in turn, so all of it is done when the instruction is. */
+const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi, trap) => {
+  for (const peer of cpu.peers) handler(peer, lo, hi, trap);
+  return Next;
+};
 /** Cache maintenance by address: no caches, but the address must be readable, and EL0 needs SCTLR.UCI. */
 const maintain = (el0: boolean): SysHandler => (cpu, lo, hi, trap) => {
   if (cpu.el === 0) {
@@ -139,12 +144,13 @@ const instructions = new Map<number, SysHandler>([
 ]);
 // TLBI VMALLE1, VAE1, ASIDE1, VAAE1, VALE1, VAALE1, and their inner-shareable forms
 for (const crm of [7, 3]) {
-  instructions.set(instruction(0, 8, crm, 0), all);
-  instructions.set(instruction(0, 8, crm, 1), byAddress);
-  instructions.set(instruction(0, 8, crm, 2), byAsid);
-  instructions.set(instruction(0, 8, crm, 3), byAddress);
-  instructions.set(instruction(0, 8, crm, 5), byAddress);
-  instructions.set(instruction(0, 8, crm, 7), byAddress);
+  const reach = crm === 3 ? everywhere : (handler: SysHandler): SysHandler => handler;
+  instructions.set(instruction(0, 8, crm, 0), reach(all));
+  instructions.set(instruction(0, 8, crm, 1), reach(byAddress));
+  instructions.set(instruction(0, 8, crm, 2), reach(byAsid));
+  instructions.set(instruction(0, 8, crm, 3), reach(byAddress));
+  instructions.set(instruction(0, 8, crm, 5), reach(byAddress));
+  instructions.set(instruction(0, 8, crm, 7), reach(byAddress));
 }
 // What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [

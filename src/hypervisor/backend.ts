@@ -1,0 +1,78 @@
+// src/hypervisor/backend.ts — the seam between the machine and whatever executes the guest: types only.
+// Implementations: software.ts. The run loop above it does not know which one it drives.
+import type { Exit } from "../cpu/exit.ts";
+export type { Exit, ExitKind } from "../cpu/exit.ts";
+
+/** Guest RAM as the backend made it: consecutive windows of at most 2 GiB, all but the last of that size. */
+export interface RamWindows {
+  readonly size: number;
+  readonly windows: readonly ArrayBuffer[];
+}
+
+/** A virtual machine: memory and cores. Everything happens in the thread that made it. */
+export interface Vm {
+  /** Short name for messages: "software". */
+  readonly backend: string;
+  /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
+  addRam(gpa: number, size: number): RamWindows;
+  createVcpu(index: number): Vcpu;
+  destroy(): void;
+}
+
+export type TimerName = "virtual" | "physical";
+
+/** What the debugger, the tests and Ctrl-A s see of a core. 64-bit values as BigInt: cold paths only. */
+export interface Registers {
+  readonly x: readonly bigint[];
+  readonly sp: bigint;
+  readonly pc: bigint;
+  /** In the layout of SPSR_EL1. */
+  readonly pstate: number;
+}
+
+export interface Vcpu {
+  readonly index: number;
+  /** Why `run` returned. */
+  readonly exit: Exit;
+  /**
+   * Runs the guest until an exit. It leaves with "budget" once the clock has reached `deadline` (ticks) or `limit`
+   * instructions were executed (backends that cannot count ignore `limit`).
+   */
+  run(deadline: number | undefined, limit?: number): void;
+  /** Answers an `mmio` or `sysreg` read. */
+  completeRead(lo: number, hi: number): void;
+  /** Answers an `mmio` or `sysreg` write, or steps over an SMC. */
+  completeWrite(): void;
+  /** Takes an UNDEFINED exception in place of the instruction of a `sysreg` or `call` exit. */
+  injectUndefined(): void;
+  /** Takes a synchronous external abort in place of the access of an `mmio` exit. */
+  injectExternalAbort(): void;
+  /** The levels of the core's interrupt inputs. */
+  setLines(irq: boolean, fiq: boolean): void;
+  /** A core whose input is high leaves WFI. */
+  readonly interruptPending: boolean;
+  /** The present level of a timer's output. */
+  timerLevel(timer: TimerName): boolean;
+  /** After a `vtimer` exit the timer stays silent until it is unmasked. */
+  unmaskTimer(timer: TimerName): void;
+  timerMasked(timer: TimerName): boolean;
+  /** Clock tick at which the earliest unmasked timer fires; undefined when none will. */
+  timerDue(): number | undefined;
+  /** Reset state with PC and X0 given: EL1h, interrupts masked, MMU off. */
+  reset(pc: number, x0: number): void;
+  /** x0..x3 of a call. */
+  argument(index: number): { readonly lo: number; readonly hi: number };
+  setArgument(index: number, lo: number, hi: number): void;
+  registers(): Registers;
+  setRegister(name: string, value: bigint): void;
+  /** Value of a system register by its architected name, or undefined. */
+  systemRegister(name: string): bigint | undefined;
+  /** Instructions executed so far; NaN when the backend does not count. */
+  readonly instructions: number;
+  /** BRK leaves the guest with a `debug` exit. */
+  debugExits: boolean;
+  /** Called for every system register access, when set. */
+  onSysreg: ((name: string, write: boolean, lo: number, hi: number) => void) | undefined;
+  /** Host address and 32-bit word index of the kick flag, so that other threads can make `run` return. */
+  readonly kickAddress: number;
+}

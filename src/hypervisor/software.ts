@@ -1,0 +1,114 @@
+// src/hypervisor/software.ts — the software CPU as a backend: guest RAM in native memory, cores run by the interpreter.
+import type { Clock } from "../../devices/device.ts";
+import { NativeMemory } from "../../ffi/memory.ts";
+import { pstate } from "../cpu/exception.ts";
+import type { Exit } from "../cpu/exit.ts";
+import { Cpu } from "../cpu/interpret/cpu.ts";
+import { instructions } from "../cpu/interpret/instructions.ts";
+import { MemoryMap } from "../cpu/memory-map.ts";
+import { Offset } from "../cpu/state.ts";
+import { slot, type SysRegName } from "../cpu/sysreg.ts";
+import type { RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
+
+/** Makes a VM whose cores read time from `clock`. */
+export function createSoftwareVm(clock: Clock): Vm { return new SoftwareVm(clock); }
+
+class SoftwareVm implements Vm {
+  readonly backend = "software";
+  readonly #clock: Clock;
+  readonly #memory: MemoryMap = new MemoryMap();
+  readonly #blocks: NativeMemory[] = [];
+  /** Every core of the VM: TLB maintenance reaches them all. */
+  readonly #peers: Cpu[] = [];
+  constructor(clock: Clock) { this.#clock = clock; }
+
+  addRam(gpa: number, size: number): RamWindows {
+    const memory = NativeMemory.allocate(size);
+    this.#blocks.push(memory);
+    this.#memory.add(gpa, memory, size, false);
+    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
+  }
+  createVcpu(index: number): Vcpu {
+    const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });
+    this.#peers.push(cpu);
+    return new SoftwareVcpu(cpu);
+  }
+  destroy(): void {
+    for (const cpu of this.#peers) cpu.state.memory.free();
+    for (const block of this.#blocks) block.free();
+  }
+}
+
+const big = (cpu: Cpu, word: number): bigint =>
+  (BigInt((cpu.x[word + 1] as number) >>> 0) << 32n) | BigInt((cpu.x[word] as number) >>> 0);
+
+class SoftwareVcpu implements Vcpu {
+  readonly #cpu: Cpu;
+  readonly exit: Exit;
+  readonly index: number;
+  readonly kickAddress: number;
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+    this.exit = cpu.exit;
+    this.index = cpu.index;
+    this.kickAddress = cpu.state.memory.pointer + Offset.KICK;
+  }
+  run(deadline: number | undefined, limit?: number): void { this.#cpu.run(deadline, limit); }
+  completeRead(lo: number, hi: number): void { this.#cpu.answer(lo, hi); }
+  completeWrite(): void {
+    if (this.exit.kind === "call") this.#cpu.advance();
+    else this.#cpu.answer(0, 0);
+  }
+  injectUndefined(): void {
+    this.#cpu.abandon();
+    this.#cpu.undefined();
+  }
+  injectExternalAbort(): void { this.#cpu.externalAbort(); }
+  setLines(irq: boolean, fiq: boolean): void { this.#cpu.x[Offset.LINES / 4] = (irq ? 1 : 0) | (fiq ? 2 : 0); }
+  get interruptPending(): boolean { return this.#cpu.x[Offset.LINES / 4] !== 0; }
+  timerLevel(timer: TimerName): boolean { return this.#cpu.timerFires(timer); }
+  unmaskTimer(timer: TimerName): void {
+    if (timer === "virtual") this.#cpu.vtimerMasked = false;
+    else this.#cpu.ptimerMasked = false;
+  }
+  timerMasked(timer: TimerName): boolean { return timer === "virtual" ? this.#cpu.vtimerMasked : this.#cpu.ptimerMasked; }
+  timerDue(): number | undefined {
+    const virtual = this.#cpu.vtimerMasked ? undefined : this.#cpu.timerDue("virtual");
+    const physical = this.#cpu.ptimerMasked ? undefined : this.#cpu.timerDue("physical");
+    return virtual === undefined ? physical : physical === undefined ? virtual : Math.min(virtual, physical);
+  }
+  reset(pc: number, x0: number): void {
+    const cpu = this.#cpu;
+    cpu.reset();
+    cpu.x[Offset.PC / 4] = pc % 2 ** 32 | 0;
+    cpu.x[Offset.PC / 4 + 1] = Math.floor(pc / 2 ** 32);
+    cpu.setX(0, x0 % 2 ** 32 | 0, Math.floor(x0 / 2 ** 32));
+  }
+  argument(index: number): { lo: number; hi: number } {
+    return { lo: (this.#cpu.x[2 * index] as number) >>> 0, hi: (this.#cpu.x[2 * index + 1] as number) >>> 0 };
+  }
+  setArgument(index: number, lo: number, hi: number): void { this.#cpu.setX(index, lo | 0, hi | 0); }
+  registers(): Registers {
+    const cpu = this.#cpu;
+    return {
+      x: Array.from({ length: 31 }, (_, i) => big(cpu, 2 * i)), sp: big(cpu, Offset.SP / 4), pc: big(cpu, Offset.PC / 4),
+      pstate: pstate(cpu) >>> 0,
+    };
+  }
+  setRegister(name: string, value: bigint): void {
+    const match = /^x(\d+)$/.exec(name);
+    const word = match !== null && Number(match[1]) < 31 ? 2 * Number(match[1])
+      : name === "sp" ? Offset.SP / 4 : name === "pc" ? Offset.PC / 4 : undefined;
+    if (word === undefined) throw new RangeError(`no register ${name}: x0 to x30, sp, pc`);
+    this.#cpu.x[word] = Number(BigInt.asIntN(32, value));
+    this.#cpu.x[word + 1] = Number(BigInt.asIntN(32, value >> 32n));
+  }
+  systemRegister(name: string): bigint | undefined {
+    return name in slot ? big(this.#cpu, slot[name as SysRegName] / 4) : undefined;
+  }
+  get instructions(): number { return this.#cpu.state.f64[Offset.ICOUNT / 8] as number; }
+  get debugExits(): boolean { return this.#cpu.debugExits; }
+  set debugExits(on: boolean) { this.#cpu.debugExits = on; }
+  get onSysreg(): Vcpu["onSysreg"] { return this.#cpu.onSysreg; }
+  set onSysreg(callback: Vcpu["onSysreg"]) { this.#cpu.onSysreg = callback; }
+}

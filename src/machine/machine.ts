@@ -1,0 +1,325 @@
+// src/machine/machine.ts — the board and its run loop: one thread owns every device and drives every core.
+// The loop: serve what the host asks → fire due alarms → run a core until it exits → serve the exit → settle the timers.
+// It never touches the host: time, the console's bytes, waiting and waking come in through `MachineHost`.
+import type { Alarm, Clock, IrqLine, MmioDevice, Trace } from "../../devices/device.ts";
+import { Gicv2 } from "../../devices/gic/gicv2.ts";
+import { Pl011 } from "../../devices/pl011.ts";
+import { Pl031 } from "../../devices/pl031.ts";
+import { Pl061 } from "../../devices/pl061.ts";
+import type { Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
+import { Bus } from "./bus.ts";
+import { serveSysreg } from "./machine-registers.ts";
+import { POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, type PlaceName } from "./platform.ts";
+import { serveCall, type Firmware } from "./psci.ts";
+import { Ram } from "./ram.ts";
+
+/** What the machine needs from the thread it runs in. */
+export interface MachineHost {
+  /** Bytes the guest sent to its serial port. */
+  output(byte: number): void;
+  /** The UART has room again. */
+  inputWanted(): void;
+  /** Handles what other threads asked for since the last call; called between exits and must be cheap. */
+  poll(): void;
+  /** Sleeps until `poll` has something to do, or until a clock tick (undefined: no limit). */
+  wait(deadline: number | undefined): void;
+  /** Entropy for the firmware. */
+  random(into: Uint32Array): void;
+}
+export interface MachineConfig {
+  readonly cpus: number;
+  readonly ramSize: number;
+}
+/** Why `run` returned. */
+export type Outcome =
+  | { readonly kind: "off" }
+  | { readonly kind: "reset" }
+  | { readonly kind: "paused" }
+  | { readonly kind: "budget" }
+  | { readonly kind: "debug"; readonly cpu: number; readonly immediate: number }
+  | { readonly kind: "fault"; readonly cpu: number; readonly why: string };
+
+/** What `--trace` can show. */
+export interface Tracer {
+  readonly exits?: (cpu: number, exit: Exit) => void;
+  readonly mmio?: (cpu: number, device: string, exit: Exit, value: number) => void;
+  readonly irq?: (line: string, level: boolean) => void;
+  readonly device?: (device: string, what: string, offset: number, value: number) => void;
+}
+
+type Power = "off" | "on" | "waiting";
+interface Core { readonly vcpu: Vcpu; power: Power }
+interface Timer { readonly fire: () => void; due: number | undefined }
+
+const TIMERS: readonly TimerName[] = ["virtual", "physical"];
+/** Instructions a core runs before the next one has its turn. */
+const TURN = 20_000;
+/** Exits kept for Ctrl-A s. */
+const HISTORY = 16;
+
+export class Machine {
+  readonly ram: Ram;
+  readonly bus: Bus = new Bus();
+  readonly uart: Pl011;
+  readonly rtc: Pl031;
+  readonly gpio: Pl061;
+  readonly gic: Gicv2;
+  readonly config: MachineConfig;
+  /** What devices noticed, by "device: what". */
+  readonly notes: Map<string, number> = new Map();
+  /** Exits taken, by kind. */
+  readonly exits: Map<string, number> = new Map();
+  tracer: Tracer = {};
+  readonly #vm: Vm;
+  readonly #clock: Clock;
+  readonly #host: MachineHost;
+  readonly #cores: Core[] = [];
+  readonly #alarms: Timer[] = [];
+  readonly #history: string[] = [];
+  #accessor = 0;
+  #turn = 0;
+  #outcome: Outcome | undefined;
+
+  constructor(vm: Vm, clock: Clock, host: MachineHost, config: MachineConfig) {
+    this.#vm = vm;
+    this.#clock = clock;
+    this.#host = host;
+    this.config = config;
+    this.ram = new Ram(RAM_BASE, vm.addRam(RAM_BASE, config.ramSize));
+    for (let i = 0; i < config.cpus; i++) this.#cores.push({ vcpu: vm.createVcpu(i), power: "off" });
+
+    const trace: Trace = {
+      note: (device, what, offset, value) => {
+        const key = `${device}: ${what}`;
+        this.notes.set(key, (this.notes.get(key) ?? 0) + 1);
+        this.tracer.device?.(device, what, offset, value);
+      },
+    };
+    const irq = this.#cores.map(() => false), fiq = this.#cores.map(() => false);
+    const coreLine = (levels: boolean[], i: number): IrqLine => ({
+      set: level => {
+        if (levels[i] === level) return;
+        levels[i] = level;
+        (this.#cores[i] as Core).vcpu.setLines(irq[i] === true, fiq[i] === true);
+      },
+    });
+    this.gic = new Gicv2({
+      cpus: config.cpus, accessor: () => this.#accessor, trace,
+      irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)),
+    });
+    this.uart = new Pl011({
+      irq: this.#spi("uart"), sink: { put: byte => host.output(byte) }, clock, trace,
+      alarm: this.#alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
+    });
+    this.rtc = new Pl031({ irq: this.#spi("rtc"), clock, trace, alarm: this.#alarm(() => this.rtc.tick()) });
+    this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
+
+    const devices: Readonly<Record<PlaceName, MmioDevice>> = {
+      gicDistributor: this.gic.distributor, gicCpuInterface: this.gic.cpuInterface,
+      uart: this.uart, rtc: this.rtc, gpio: this.gpio,
+    };
+    for (const name of Object.keys(platform) as PlaceName[]) this.bus.add(name, platform[name].base, platform[name].size, devices[name]);
+  }
+
+  #spi(name: "uart" | "rtc" | "gpio"): IrqLine {
+    const line = this.gic.spi(platform[name].spi);
+    return { set: level => { this.tracer.irq?.(name, level); line.set(level); } };
+  }
+  #alarm(fire: () => void): Alarm {
+    const timer: Timer = { fire, due: undefined };
+    this.#alarms.push(timer);
+    return { set: due => { timer.due = due; } };
+  }
+
+  get cores(): readonly Vcpu[] { return this.#cores.map(core => core.vcpu); }
+  get backend(): string { return this.#vm.backend; }
+  /** The last exits, oldest first. */
+  get history(): readonly string[] { return this.#history; }
+  power(cpu: number): Power { return this.#cores[cpu]?.power ?? "off"; }
+
+  /** Puts every device and core into its power-on state; core 0 will start at `entry` with X0 = `x0`. RAM is kept. */
+  reset(entry: number, x0: number): void {
+    for (const timer of this.#alarms) timer.due = undefined;
+    for (const { device } of this.bus.devices) device.reset();
+    this.gic.reset();
+    for (const core of this.#cores) {
+      core.power = "off";
+      core.vcpu.reset(0, 0);
+      core.vcpu.setLines(false, false);
+    }
+    const first = this.#cores[0] as Core;
+    first.vcpu.reset(entry, x0);
+    first.power = "on";
+    this.#outcome = undefined;
+  }
+
+  /** Makes `run` return. From within the machine's thread. */
+  stop(outcome: Outcome): void { this.#outcome ??= outcome; }
+  /** Presses and releases the power key. */
+  pressPowerKey(): void {
+    this.gpio.setInput(POWER_KEY_LINE, true);
+    this.#releaseKey.set(this.#clock.ticks() + this.#clock.frequency / 10);
+  }
+  readonly #releaseKey: Alarm = this.#alarm(() => this.gpio.setInput(POWER_KEY_LINE, false));
+
+  /**
+   * Runs until the guest powers off, resets, breaks, or `stop` is called; or until `limit` instructions were executed
+   * (then "budget").
+   */
+  run(limit: number = Number.POSITIVE_INFINITY): Outcome {
+    this.#outcome = undefined;
+    let left = limit;
+    for (;;) {
+      this.#host.poll();
+      const next = this.#fireAlarms();
+      if (this.#outcome !== undefined) return this.#outcome;
+      if (left <= 0) return { kind: "budget" };
+      const core = this.#nextCore();
+      if (core === undefined) {
+        this.#idle(next);
+        continue;
+      }
+      const { vcpu } = core;
+      const several = this.#runnable > 1;
+      const before = vcpu.instructions;
+      vcpu.run(next, several ? Math.min(TURN, left) : left);
+      left -= vcpu.instructions - before;
+      this.#accessor = vcpu.index;
+      this.#serve(core, vcpu.exit);
+      this.#settleTimers(vcpu);
+    }
+  }
+
+  #runnable = 0;
+  /** The next powered-on core that has something to do, in turn. */
+  #nextCore(): Core | undefined {
+    this.#runnable = 0;
+    let chosen: Core | undefined;
+    const n = this.#cores.length;
+    for (let i = 0; i < n; i++) {
+      const core = this.#cores[(this.#turn + i) % n] as Core;
+      if (core.power === "waiting" && (core.vcpu.interruptPending || this.#timerReady(core))) core.power = "on";
+      if (core.power !== "on") continue;
+      this.#runnable++;
+      chosen ??= core;
+    }
+    if (chosen !== undefined) this.#turn = (chosen.vcpu.index + 1) % n;
+    return chosen;
+  }
+  /** A waiting core whose timer fired: the line goes up, as after a vtimer exit. */
+  #timerReady(core: Core): boolean {
+    const due = core.vcpu.timerDue();
+    return due !== undefined && this.#clock.ticks() >= due;
+  }
+  /** Nothing to run: sleep until a timer, an alarm or somebody else. */
+  #idle(next: number | undefined): void {
+    let deadline = next;
+    for (const core of this.#cores) {
+      if (core.power === "off") continue;
+      const due = core.vcpu.timerDue();
+      if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
+    }
+    this.#host.wait(deadline);
+  }
+  /** Fires what is due; returns the next due time. */
+  #fireAlarms(): number | undefined {
+    let next: number | undefined;
+    for (const timer of this.#alarms) {
+      if (timer.due === undefined) continue;
+      if (timer.due <= this.#clock.ticks()) {
+        timer.due = undefined;
+        timer.fire();
+      }
+      if (timer.due !== undefined && (next === undefined || timer.due < next)) next = timer.due;
+    }
+    return next;
+  }
+
+  #serve(core: Core, exit: Exit): void {
+    const { vcpu } = core;
+    if (exit.kind !== "budget" && exit.kind !== "canceled") {
+      this.exits.set(exit.kind, (this.exits.get(exit.kind) ?? 0) + 1);
+      this.tracer.exits?.(vcpu.index, exit);
+    }
+    switch (exit.kind) {
+      case "budget":
+      case "canceled": return;
+      case "mmio": return this.#serveMmio(vcpu, exit);
+      case "sysreg": return this.#serveSysreg(vcpu, exit);
+      case "vtimer": {
+        const n = exit.timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
+        this.tracer.irq?.(`${exit.timer} timer of cpu ${vcpu.index}`, true);
+        return this.gic.ppi(vcpu.index, n).set(true);
+      }
+      case "wfi":
+        if (!vcpu.interruptPending) core.power = "waiting";
+        return;
+      case "call": return this.#serveCall(core, exit);
+      case "debug": return this.stop({ kind: "debug", cpu: vcpu.index, immediate: exit.immediate });
+      case "fault": return this.stop({ kind: "fault", cpu: vcpu.index, why: exit.why });
+      default: return exit.kind satisfies never;
+    }
+  }
+  #serveMmio(vcpu: Vcpu, exit: Exit): void {
+    this.#remember(exit);
+    if (exit.write) {
+      if (this.bus.write(exit.gpa, exit.size, exit.lo, exit.hi)) vcpu.completeWrite();
+      else vcpu.injectExternalAbort();
+      this.tracer.mmio?.(vcpu.index, this.bus.find(exit.gpa, exit.size)?.name ?? "nothing", exit, exit.lo);
+      return;
+    }
+    const value = this.bus.read(exit.gpa, exit.size);
+    this.tracer.mmio?.(vcpu.index, this.bus.find(exit.gpa, exit.size)?.name ?? "nothing", exit, value ?? 0);
+    if (value === undefined) vcpu.injectExternalAbort();
+    else vcpu.completeRead(value, this.bus.hi);
+  }
+  #remember(exit: Exit): void {
+    if (this.#history.length >= HISTORY) this.#history.shift();
+    this.#history.push(`${exit.write ? "write" : "read"} ${exit.size} at 0x${exit.gpa.toString(16)}${exit.write ? ` = 0x${exit.lo.toString(16)}` : ""}`);
+  }
+  #serveSysreg(vcpu: Vcpu, exit: Exit): void {
+    const value = serveSysreg(exit.encoding, exit.write);
+    if (value === undefined) vcpu.injectUndefined();
+    else if (exit.write) vcpu.completeWrite();
+    else vcpu.completeRead(value, 0);
+  }
+
+  #serveCall(core: Core, exit: Exit): void {
+    const { vcpu } = core;
+    if (exit.immediate !== 0) { // only immediate 0 is the calling convention; others are not for us
+      vcpu.setArgument(0, -1, -1);
+    } else serveCall(vcpu.index, vcpu, this.#firmware);
+    // a core that is being reset or switched off does not go on behind its SMC
+    if (exit.conduit === "smc" && this.#outcome === undefined && core.power !== "off") vcpu.completeWrite();
+  }
+  readonly #firmware: Firmware = {
+    cpuOf: (lo, hi) => (hi === 0 && (lo & 0x00ff_ffff) < this.#cores.length && (lo & 0xff00_0000) === 0 ? lo : -1),
+    isOn: cpu => this.power(cpu) !== "off",
+    validEntry: (lo, hi) => {
+      const entry = hi * 2 ** 32 + lo;
+      return entry >= RAM_BASE && entry < RAM_BASE + this.config.ramSize;
+    },
+    start: (cpu, entryLo, entryHi, contextLo, contextHi) => {
+      const core = this.#cores[cpu] as Core;
+      core.vcpu.reset(entryHi * 2 ** 32 + entryLo, 0);
+      core.vcpu.setArgument(0, contextLo, contextHi);
+      core.power = "on";
+    },
+    off: cpu => { (this.#cores[cpu] as Core).power = "off"; },
+    suspend: cpu => { (this.#cores[cpu] as Core).power = "waiting"; },
+    systemOff: () => this.stop({ kind: "off" }),
+    systemReset: () => this.stop({ kind: "reset" }),
+    random: into => this.#host.random(into),
+  };
+
+  /** A timer that fired stays masked until its condition is gone: then the line falls and it is watched again. */
+  #settleTimers(vcpu: Vcpu): void {
+    for (const timer of TIMERS) {
+      if (!vcpu.timerMasked(timer) || vcpu.timerLevel(timer)) continue;
+      const n = timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
+      this.tracer.irq?.(`${timer} timer of cpu ${vcpu.index}`, false);
+      this.gic.ppi(vcpu.index, n).set(false);
+      vcpu.unmaskTimer(timer);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// src/machine/platform.ts — the board: where every device lives. Compatible with QEMU's `virt` machine.
+// Bus, interrupt wiring, device tree and snapshot order derive from this table; nothing else contains an address.
+import { GiB, KiB, MiB } from "../units.ts";
+
+export interface Window {
+  readonly base: number;
+  readonly size: number;
+}
+/** A window with a device tree node of its own. */
+export interface Described extends Window {
+  /** Node name without its address, and "compatible". */
+  readonly node: string;
+  readonly compatible: readonly string[];
+}
+export interface Peripheral extends Described {
+  /** Shared peripheral interrupt, counted from 0 (interrupt id 32). */
+  readonly spi: number;
+}
+
+export const platform: {
+  readonly gicDistributor: Described; readonly gicCpuInterface: Window;
+  readonly uart: Peripheral; readonly rtc: Peripheral; readonly gpio: Peripheral;
+} = {
+  gicDistributor: { base: 0x0800_0000, size: 64 * KiB, node: "intc", compatible: ["arm,cortex-a15-gic"] },
+  gicCpuInterface: { base: 0x0801_0000, size: 64 * KiB },
+  uart: { base: 0x0900_0000, size: 4 * KiB, spi: 1, node: "serial", compatible: ["arm,pl011", "arm,primecell"] },
+  rtc: { base: 0x0901_0000, size: 4 * KiB, spi: 2, node: "rtc", compatible: ["arm,pl031", "arm,primecell"] },
+  gpio: { base: 0x0903_0000, size: 4 * KiB, spi: 7, node: "gpio", compatible: ["arm,pl061", "arm,primecell"] },
+};
+export type PlaceName = keyof typeof platform;
+
+/** Where RAM starts, and how large it may be: 40-bit physical addresses. */
+export const RAM_BASE: number = 1 * GiB;
+export const RAM_MAX: number = 1024 * GiB - RAM_BASE;
+/** The smallest machine that can hold anything useful. */
+export const RAM_MIN: number = 1 * MiB;
+
+/** Private peripheral interrupts of the generic timer, counted from 0 (interrupt id 16). */
+export const TimerPpi = { securePhysical: 13, physical: 14, virtual: 11, hypervisor: 10 } as const;
+/** Line of the GPIO controller that the power key is on, active high. */
+export const POWER_KEY_LINE = 3;
+/** Counter frequency, and the clock of the peripherals, in Hz. */
+export const CLOCK_HZ = 24_000_000;
+export const MAX_CPUS = 8;

@@ -1,0 +1,42 @@
+// src/machine/ram.ts — guest RAM as devices and the loader reach it: bounds-checked copies across 2 GiB windows.
+import type { GuestMemory } from "../../devices/device.ts";
+import type { RamWindows } from "../hypervisor/backend.ts";
+
+const WINDOW = 2 ** 31;
+
+export class Ram implements GuestMemory {
+  readonly base: number;
+  readonly size: number;
+  readonly #windows: readonly Uint8Array[];
+  constructor(base: number, ram: RamWindows) {
+    this.base = base;
+    this.size = ram.size;
+    this.#windows = ram.windows.map(buffer => new Uint8Array(buffer));
+  }
+  #inside(gpa: number, length: number): boolean {
+    return Number.isSafeInteger(gpa) && gpa >= this.base && length <= this.size && gpa - this.base <= this.size - length;
+  }
+  read(gpa: number, into: Uint8Array): boolean {
+    if (!this.#inside(gpa, into.length)) return false;
+    this.#pieces(gpa, into.length, (window, at, from, length) => into.set(window.subarray(at, at + length), from));
+    return true;
+  }
+  write(gpa: number, from: Uint8Array): boolean {
+    if (!this.#inside(gpa, from.length)) return false;
+    this.#pieces(gpa, from.length, (window, at, start, length) => window.set(from.subarray(start, start + length), at));
+    return true;
+  }
+  /** Every byte becomes zero. */
+  clear(): void { for (const window of this.#windows) window.fill(0); }
+  #pieces(gpa: number, length: number, piece: (window: Uint8Array, at: number, from: number, length: number) => void): void {
+    let offset = gpa - this.base;
+    for (let done = 0; done < length;) {
+      const window = this.#windows[Math.floor(offset / WINDOW)] as Uint8Array;
+      const at = offset % WINDOW;
+      const n = Math.min(length - done, window.length - at);
+      piece(window, at, done, n);
+      done += n;
+      offset += n;
+    }
+  }
+}
