@@ -1,0 +1,147 @@
+// src/cpu/interpret/fp-lanes.ts — floating-point operations on lanes: the host's arithmetic where it is certain, else exact.
+// Spec: ARM DDI 0487, shared pseudocode functions/float; see src/cpu/fp.
+// A lane is never carried through a JavaScript number when it may be a NaN: hosts do not keep NaN bits.
+import {
+  type Binary, fpAdd, fpDiv, fpEqual, fpGreater, fpGreaterEqual, fpMax, fpMaxNum, fpMin, fpMinNum, fpMul, fpMulAdd, fpMulX, fpNMul, fpRecipStep,
+  fpRSqrtStep, fpSqrt, fpSub,
+} from "../fp/arithmetic.ts";
+import { F32, F64, type Format, type FpEnv } from "../fp/format.ts";
+import { add32, add64, div32, div64, hostRounds, mul32, mul64, mulAdd32, mulAdd64, sqrt32, sqrt64 } from "../fp/host.ts";
+import { A, B, D, R, type Vector, env } from "./vector.ts";
+
+/** Lane `i` of a vector as a bit pattern; `g` is 0 for single, 1 for double. */
+export const bitsOf = (v: Vector, g: number, i: number): bigint => (g === 0 ? BigInt(v.u32[i] as number) : (v.u64[i] as bigint));
+export function setBits(v: Vector, g: number, i: number, bits: bigint): void {
+  if (g === 0) v.u32[i] = Number(bits);
+  else v.u64[i] = bits;
+}
+export const formatOf = (g: number): Format => (g === 0 ? F32 : F64);
+
+type Host = (a: number, b: number, fpsr: number) => number;
+/** A binary operation: `single` and `double` answer NaN when only `exact` will do. */
+export interface FpOp { readonly exact: Binary; readonly single: Host; readonly double: Host }
+const never: Host = () => NaN;
+const exactOnly = (exact: Binary): FpOp => ({ exact, single: never, double: never });
+
+/** Of two ordinary numbers that differ the host knows the greater. */
+const greater: Host = (a, b) => (a > b ? a : a < b ? b : NaN);
+const less: Host = (a, b) => (a < b ? a : a > b ? b : NaN);
+
+type FpName = "add" | "sub" | "mul" | "nmul" | "mulx" | "div" | "max" | "min" | "maxnm" | "minnm" | "recps" | "rsqrts" | "abd";
+export const Fp: Readonly<Record<FpName, FpOp>> = {
+  add: { exact: fpAdd, single: add32, double: add64 },
+  sub: { exact: fpSub, single: (a, b, fpsr) => add32(a, -b, fpsr), double: (a, b, fpsr) => add64(a, -b, fpsr) },
+  mul: { exact: fpMul, single: mul32, double: mul64 },
+  nmul: { exact: fpNMul, single: (a, b, fpsr) => -mul32(a, b, fpsr), double: (a, b, fpsr) => -mul64(a, b, fpsr) },
+  mulx: { exact: fpMulX, single: mul32, double: mul64 },
+  div: { exact: fpDiv, single: div32, double: div64 },
+  max: { exact: fpMax, single: greater, double: greater },
+  min: { exact: fpMin, single: less, double: less },
+  maxnm: { exact: fpMaxNum, single: greater, double: greater },
+  minnm: { exact: fpMinNum, single: less, double: less },
+  recps: exactOnly(fpRecipStep),
+  rsqrts: exactOnly(fpRSqrtStep),
+  abd: exactOnly((f, e, a, b) => fpSub(f, e, a, b) & ~f.signBit),
+};
+
+/** R[i] = op(P[j], Q[k]). */
+function lane(op: FpOp, g: number, i: number, p: Vector, j: number, q: Vector, k: number, host: boolean): void {
+  if (host) {
+    if (g === 0) {
+      const r = op.single(p.f32[j] as number, q.f32[k] as number, env.fpsr);
+      if (r === r) {
+        R.f32[i] = r;
+        return;
+      }
+    } else {
+      const r = op.double(p.f64[j] as number, q.f64[k] as number, env.fpsr);
+      if (r === r) {
+        R.f64[i] = r;
+        return;
+      }
+    }
+  }
+  setBits(R, g, i, op.exact(formatOf(g), env, bitsOf(p, g, j), bitsOf(q, g, k)));
+}
+
+export function mapFp(op: FpOp, count: number, g: number): void {
+  const host = hostRounds(env.fpcr);
+  for (let i = 0; i < count; i++) lane(op, g, i, A, i, B, i, host);
+}
+export function mapFpPairs(op: FpOp, count: number, g: number): void {
+  const host = hostRounds(env.fpcr);
+  const half = count >> 1;
+  for (let i = 0; i < half; i++) {
+    lane(op, g, i, A, 2 * i, A, 2 * i + 1, host);
+    lane(op, g, half + i, B, 2 * i, B, 2 * i + 1, host);
+  }
+}
+/** One result from lanes `j` and `k` of A, into lane 0. */
+export function pairFp(op: FpOp, g: number, j: number, k: number): void { lane(op, g, 0, A, j, A, k, hostRounds(env.fpcr)); }
+/** Reduces the four lanes of A in the order of the architecture: (0, 1), (2, 3), then both. */
+export function reduceFp(op: FpOp): void {
+  const host = hostRounds(env.fpcr);
+  lane(op, 0, 0, A, 0, A, 1, host);
+  lane(op, 0, 1, A, 2, A, 3, host);
+  lane(op, 0, 0, R, 0, R, 1, host);
+  R.u32[1] = 0;
+}
+
+/** R = D + A * B, with A or D negated. */
+export function mapMulAdd(count: number, g: number, negateProduct: boolean, negateAddend: boolean): void {
+  const host = hostRounds(env.fpcr);
+  const f = formatOf(g);
+  for (let i = 0; i < count; i++) {
+    if (host) {
+      const d = (g === 0 ? D.f32 : D.f64)[i] as number;
+      const a = (g === 0 ? A.f32 : A.f64)[i] as number;
+      const b = (g === 0 ? B.f32 : B.f64)[i] as number;
+      const r = (g === 0 ? mulAdd32 : mulAdd64)(negateAddend ? -d : d, negateProduct ? -a : a, b, env.fpsr);
+      if (r === r) {
+        if (g === 0) R.f32[i] = r;
+        else R.f64[i] = r;
+        continue;
+      }
+    }
+    const d = bitsOf(D, g, i);
+    const a = bitsOf(A, g, i);
+    setBits(R, g, i, fpMulAdd(f, env, negateAddend ? d ^ f.signBit : d, negateProduct ? a ^ f.signBit : a, bitsOf(B, g, i)));
+  }
+}
+
+/** R[i] = all ones where the comparison holds. */
+export type FpTest = (f: Format, e: FpEnv, a: bigint, b: bigint) => boolean;
+const magnitudes = (test: FpTest): FpTest => (f, e, a, b) => test(f, e, a & ~f.signBit, b & ~f.signBit);
+export const Test: Readonly<Record<"eq" | "ge" | "gt" | "le" | "lt" | "age" | "agt", FpTest>> = {
+  eq: fpEqual, ge: fpGreaterEqual, gt: fpGreater, le: (f, e, a, b) => fpGreaterEqual(f, e, b, a), lt: (f, e, a, b) => fpGreater(f, e, b, a),
+  age: magnitudes(fpGreaterEqual), agt: magnitudes(fpGreater),
+};
+export function mapTest(test: FpTest, count: number, g: number): void {
+  const f = formatOf(g);
+  for (let i = 0; i < count; i++) {
+    const holds = test(f, env, bitsOf(A, g, i), bitsOf(B, g, i));
+    if (g === 0) R.i32[i] = holds ? -1 : 0;
+    else R.i64[i] = holds ? -1n : 0n;
+  }
+}
+
+/** R[i] = op(A[i]). */
+export type FpUnary = (f: Format, e: FpEnv, a: bigint) => bigint;
+export function mapUnary(op: FpUnary, count: number, g: number): void {
+  const f = formatOf(g);
+  for (let i = 0; i < count; i++) setBits(R, g, i, op(f, env, bitsOf(A, g, i)));
+}
+export function mapSqrt(count: number, g: number): void {
+  const host = hostRounds(env.fpcr);
+  for (let i = 0; i < count; i++) {
+    if (host) {
+      const r = g === 0 ? sqrt32(A.f32[i] as number, env.fpsr) : sqrt64(A.f64[i] as number, env.fpsr);
+      if (r === r) {
+        if (g === 0) R.f32[i] = r;
+        else R.f64[i] = r;
+        continue;
+      }
+    }
+    setBits(R, g, i, fpSqrt(formatOf(g), env, bitsOf(A, g, i)));
+  }
+}
