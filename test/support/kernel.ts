@@ -1,5 +1,6 @@
 // test/support/kernel.ts — small kernel files to recognise and to refuse.
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { Random } from "./random.ts";
 
 /** An arm64 Image: its 64-byte header, then `size` - 64 bytes of nothing. */
 export function arm64Image(fields: { size?: number; textOffset?: bigint; imageSize?: bigint; flags?: bigint } = {}): Uint8Array {
@@ -9,8 +10,8 @@ export function arm64Image(fields: { size?: number; textOffset?: bigint; imageSi
   view.setBigUint64(16, fields.imageSize ?? BigInt(size * 2), true);
   view.setBigUint64(24, fields.flags ?? 0xan, true);
   image.set([0x41, 0x52, 0x4d, 0x64], 56);
-  // Something that does not compress to nothing.
-  for (let i = 64; i < size; i++) image[i] = (i * 2654435761) >>> 24;
+  // Something that does not compress.
+  image.set(new Random(size).bytes(Math.max(size - 64, 0)), Math.min(64, size));
   return image;
 }
 

@@ -122,7 +122,7 @@ export async function downloadBlob(url: string, sum: FileSum, blobs: string, wha
       // Only a broken connection is worth another try; a wrong sum, a refusal or a full disk is not.
       if (!(error instanceof Failure) || error.code !== "HV-PULL-NETWORK" || transfer.signal?.aborted === true) throw error;
       last = error;
-      await Bun.sleep(200 * 2 ** attempt);
+      if (attempt + 1 < RETRIES) await Bun.sleep(200 * 2 ** attempt);
     }
   }
   throw last;

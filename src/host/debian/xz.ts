@@ -130,10 +130,10 @@ class Lzma {
     return (value + this.#reverse(P.align, 4)) >>> 0;
   }
 
-  /** Decodes one LZMA chunk; false when the data is impossible. `base` counts output bytes before the window. */
+  /** Decodes one LZMA chunk; false when the data is impossible. */
   chunk(input: Uint8Array, start: number, end: number, size: number): boolean {
     if (end - start < 5 || input[start] !== 0) return false;
-    // A copy with zeros behind: a damaged chunk may ask for more bytes than it has, never for more than 24 per symbol.
+    // A damaged chunk may read past its end, into what follows or into nothing (zeros): noticed at the next symbol or the end.
     this.#input = input;
     this.#range = -1;
     this.#code = (input[start + 1]! << 24) | (input[start + 2]! << 16) | (input[start + 3]! << 8) | input[start + 4]!;
@@ -243,11 +243,11 @@ class Lzma {
       const stop = at + length;
       while (at < stop) window[at++] = window[from++]!;
     }
-    if (this.#range >>> 24 === 0) this.#pos++;
+    if (this.#range >>> 24 === 0) this.#code = (this.#code << 8) | input[this.#pos++]!;
     this.history += at - this.at;
     this.at = at;
     this.#state = state;
-    return this.#pos === end;
+    return this.#pos === end && this.#code === 0;
   }
 
   /** Window index of output position 0 modulo 16: what position states count from. */
@@ -339,7 +339,6 @@ export const isXz = (bytes: Uint8Array): boolean =>
  */
 export function* xzPieces(bytes: Uint8Array, options: { verify?: boolean } = {}): Generator<Uint8Array, void, void> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // A damaged chunk may make the range decoder read past its end: zeros follow in a copy only where needed.
   const lzma = new Lzma();
   let at = 0, streams = 0;
   while (at < bytes.length) {
