@@ -197,22 +197,28 @@ async function choose(wanted: ReturnType<typeof plan>, mirror: Mirror, home: str
     try {
       release = await readRelease(suite, mirror, options);
     } catch (error) {
-      // A mirror need not carry every suite; one that was named by the user it must.
-      if (error instanceof Failure && error.code === "HV-PULL-NOT-FOUND" && wanted.suites.length > 1) {
-        looked.push(`${suite} (not on this mirror)`);
+      // A mirror need not carry every suite, nor keep the unlikely ones fresh; the one that the user named it must.
+      const absent = error instanceof Failure && error.code === "HV-PULL-NOT-FOUND" && wanted.suites.length > 1;
+      const stale = error instanceof Failure && error.code === "HV-PULL-EXPIRED" && suite !== wanted.suites[0];
+      if (absent || stale) {
+        looked.push(`${suite} (${stale ? "out of date" : "not"} on this mirror)`);
         continue;
       }
       throw error;
     }
     const index = await readIndex(suite, release.release, mirror, home, options);
     const meta = findPackage(index, wanted.package);
-    const kernelName = meta === undefined ? undefined : wanted.series === undefined && wanted.package.match(/\d/) !== null && meta.depends.match(/linux-image-\d/) === null ? meta.name : /\blinux-image-\d[a-z0-9.+-]*/.exec(meta.depends)?.[0];
-    const kernel = kernelName === undefined ? undefined : findPackage(index, kernelName);
+    // A meta package depends on the kernel; a kernel's own package (its name has the version) depends on none.
+    const kernelName = meta === undefined ? "" : /\blinux-image-\d[a-z0-9.+-]*/.exec(meta.depends)?.[0];
+    const kernel = kernelName === undefined ? meta : findPackage(index, kernelName);
     if (kernel === undefined || (wanted.series !== undefined && !kernel.version.startsWith(`${wanted.series}.`))) {
       looked.push(meta === undefined ? `${suite} (no ${wanted.package})` : `${suite} (it has ${meta.version})`);
       continue;
     }
-    const busybox = findPackage(index, "busybox-static");
+    // Backports hold only what is newer than in the suite they belong to.
+    const base = suite.replace(/-backports$/, "");
+    const busybox = findPackage(index, "busybox-static") ??
+      (base === suite ? undefined : findPackage(await readIndex(base, (await readRelease(base, mirror, options)).release, mirror, home, options), "busybox-static"));
     if (busybox === undefined) {
       looked.push(`${suite} (no busybox-static)`);
       continue;
