@@ -16,6 +16,7 @@ import { CpuState, Offset } from "../state.ts";
 import type { MemoryMap } from "../memory-map.ts";
 import { Decoder, extract, type Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
+import { CACHE_BITS, CELLS, CONDITIONS, execute, hotForm, type Handler } from "./hot.ts";
 
 export const Next = 0;
 export const Jump = 1;
@@ -28,11 +29,6 @@ export interface Instruction extends Encoding {
   readonly handle: (cpu: Cpu, f: never) => Result;
 }
 
-/** A decoded word, kept in a cache indexed by a hash of the word itself: memory is always read, so nothing goes stale. */
-interface Op { word: number; run: (cpu: Cpu, f: never) => Result; f: never; name: string }
-
-/** log2 of the number of decoded words kept. */
-const CACHE_BITS = 14;
 /** Instructions between two looks at the clock and the kick flag. */
 const SLICE = 16384;
 /** Equals no address whose bits 11..2 were cleared. */
@@ -53,16 +49,6 @@ const CPACR = slot.CPACR_EL1 / 4;
 const SCTLR = slot.SCTLR_EL1 / 4;
 const CNTV = { ctl: slot.CNTV_CTL_EL0 / 4, cval: slot.CNTV_CVAL_EL0 / 4 };
 const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
-
-/** CONDITIONS[cond << 4 | nzcv] is 1 when the condition holds. ARM DDI 0487, C1.2.4. */
-const CONDITIONS = new Uint8Array(256);
-for (let cond = 0; cond < 16; cond++) {
-  for (let nzcv = 0; nzcv < 16; nzcv++) {
-    const n = (nzcv & 8) !== 0, z = (nzcv & 4) !== 0, c = (nzcv & 2) !== 0, v = (nzcv & 1) !== 0;
-    const base = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1] as boolean;
-    CONDITIONS[(cond << 4) | nzcv] = (cond & 1) !== 0 && cond !== 15 ? Number(!base) : Number(base);
-  }
-}
 
 /** What a core is wired to. */
 export interface CpuWires {
@@ -89,16 +75,20 @@ export class Cpu {
   lo = 0;
   hi = 0;
   /** i32 index of the TLB that data accesses use, and the EL whose rights they have. */
-  #data: number = Offset.TLB_EL1 / 4;
+  dataTlb: number = Offset.TLB_EL1 / 4;
   #dataEl = 1;
   /** Current code page: signed halves of its virtual address (lo is NO_PAGE when there is none), its words, index of the first. */
-  #codeLo: number = NO_PAGE;
-  #codeHi = 0;
-  #code: Int32Array = new Int32Array(0);
-  #codeBase = 0;
+  codeLo: number = NO_PAGE;
+  codeHi = 0;
+  code: Int32Array = new Int32Array(0);
+  codeBase = 0;
   /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
   readonly #itlb = new Int32Array(256 * 4);
-  readonly #ops: Op[];
+  /** The decoded words, see hot.ts; and the reference handler of each. */
+  readonly decoded: Int32Array = new Int32Array(CELLS << CACHE_BITS);
+  readonly handlers: Handler[];
+  /** The last `execute` ended because an instruction must leave the guest. */
+  stopped = false;
   readonly #decoder: Decoder<Instruction>;
   /** Answers to this instruction's exits so far, as lo, hi pairs. */
   readonly #answers: number[] = [];
@@ -109,6 +99,8 @@ export class Cpu {
   /** A timer's exit was made and the machine has not unmasked it yet. */
   vtimerMasked = false;
   ptimerMasked = false;
+  /** Off in differential tests: every instruction then runs its reference handler. */
+  useHotForms = true;
   /** BRK leaves the guest with a `debug` exit. */
   debugExits = false;
   /** Notes every system register access when set: name, direction. */
@@ -124,8 +116,8 @@ export class Cpu {
     this.tlb = new Tlb(this.x);
     this.walker = new Walker(this.x, wires.memory);
     this.#decoder = new Decoder(wires.instructions);
-    const none: Op = { word: 0, run: undefinedInstruction, f: undefined as never, name: "UDF" };
-    this.#ops = new Array<Op>(1 << CACHE_BITS).fill(none);
+    // word 0 is UDF: an empty entry is a right one
+    this.handlers = new Array<Handler>(1 << CACHE_BITS).fill(UNDEFINED);
     this.reset();
   }
 
@@ -193,8 +185,8 @@ export class Cpu {
   /** Recomputes what the loop keeps of EL, PSTATE and translation control. After any change of them. */
   syncState(): void {
     this.#dataEl = this.x[EL] as number;
-    this.#data = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
-    this.#codeLo = NO_PAGE;
+    this.dataTlb = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
+    this.codeLo = NO_PAGE;
   }
   /** Stores the selected stack pointer into its bank. */
   bankSp(): void {
@@ -235,7 +227,7 @@ export class Cpu {
 
   load8(lo: number, hi: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e] === (lo & -4096) && t[e + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       this.lo = (this.memory.views[page >>> 19] as DataView).getUint8((page & 0x7ffff) * 4096 + (lo & 4095));
@@ -246,7 +238,7 @@ export class Cpu {
   }
   load16(lo: number, hi: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e] === ((lo + 1) & -4096) && t[e + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       this.lo = (this.memory.views[page >>> 19] as DataView).getUint16((page & 0x7ffff) * 4096 + (lo & 4095), true);
@@ -257,7 +249,7 @@ export class Cpu {
   }
   load32(lo: number, hi: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e] === ((lo + 3) & -4096) && t[e + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       this.lo = (this.memory.views[page >>> 19] as DataView).getInt32((page & 0x7ffff) * 4096 + (lo & 4095), true);
@@ -268,7 +260,7 @@ export class Cpu {
   }
   load64(lo: number, hi: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e] === ((lo + 7) & -4096) && t[e + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       const view = this.memory.views[page >>> 19] as DataView;
@@ -281,7 +273,7 @@ export class Cpu {
   }
   store8(lo: number, hi: number, value: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e + Word.WRITE] === (lo & -4096) && t[e + Word.WRITE + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       (this.memory.views[page >>> 19] as DataView).setUint8((page & 0x7ffff) * 4096 + (lo & 4095), value);
@@ -291,7 +283,7 @@ export class Cpu {
   }
   store16(lo: number, hi: number, value: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e + Word.WRITE] === ((lo + 1) & -4096) && t[e + Word.WRITE + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       (this.memory.views[page >>> 19] as DataView).setUint16((page & 0x7ffff) * 4096 + (lo & 4095), value, true);
@@ -301,7 +293,7 @@ export class Cpu {
   }
   store32(lo: number, hi: number, value: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e + Word.WRITE] === ((lo + 3) & -4096) && t[e + Word.WRITE + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       (this.memory.views[page >>> 19] as DataView).setInt32((page & 0x7ffff) * 4096 + (lo & 4095), value, true);
@@ -311,7 +303,7 @@ export class Cpu {
   }
   store64(lo: number, hi: number, valueLo: number, valueHi: number): Result {
     const t = this.x;
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (t[e + Word.WRITE] === ((lo + 7) & -4096) && t[e + Word.WRITE + 1] === hi) {
       const page = t[e + Word.PAGE] as number;
       const view = this.memory.views[page >>> 19] as DataView;
@@ -333,11 +325,11 @@ export class Cpu {
   /** The accesses up to `asSelf` have EL0's rights (LDTR and its kin). */
   asUser(): void {
     this.#dataEl = 0;
-    this.#data = Offset.TLB_EL0 / 4;
+    this.dataTlb = Offset.TLB_EL0 / 4;
   }
   asSelf(): void {
     this.#dataEl = this.x[EL] as number;
-    this.#data = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
+    this.dataTlb = this.#dataEl === 0 ? Offset.TLB_EL0 / 4 : Offset.TLB_EL1 / 4;
   }
 
   /** Translates for a data access and enters the page into the TLB. Next: walker.pa is valid. */
@@ -430,7 +422,7 @@ export class Cpu {
   }
   /** True when a store to this address would be allowed now; takes the abort when not. For STXR, CAS and DC ZVA. */
   probeWrite(size: number, lo: number, hi: number): Result {
-    const e = this.#data + ((lo >>> 12) & 1023) * Word.COUNT;
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (this.x[e + Word.WRITE] === (lo & -4096) && this.x[e + Word.WRITE + 1] === hi) return Next;
     return this.#translate(true, size, lo, hi);
   }
@@ -500,13 +492,13 @@ export class Cpu {
   }
   #flushCode(): void {
     this.#itlb.fill(1);
-    this.#codeLo = NO_PAGE;
+    this.codeLo = NO_PAGE;
   }
 
   // --- fetch, decode, run ----------------------------------------------------------------------------------------
 
   /** Makes the page of PC the current code page. Jump: an abort was taken instead. */
-  #fetchPage(): Result {
+  fetchPage(): Result {
     const x = this.x;
     const lo = (x[PC] as number) & -4096;
     const hi = x[PC + 1] as number;
@@ -528,70 +520,80 @@ export class Cpu {
       itlb[e + 1] = hi;
       itlb[e + 2] = page;
     }
-    this.#code = this.memory.words[page >>> 19] as Int32Array;
-    this.#codeBase = (page & 0x7ffff) * 1024;
-    this.#codeLo = lo;
-    this.#codeHi = hi;
+    this.code = this.memory.words[page >>> 19] as Int32Array;
+    this.codeBase = (page & 0x7ffff) * 1024;
+    this.codeLo = lo;
+    this.codeHi = hi;
     return Next;
   }
 
-  /** Decodes a word (signed) and enters it into the cache. */
-  #decode(word: number): Op {
+  /**
+   * The first cell of a word (signed) that is not at its own place in the table: linear probing, and decoding on first
+   * sight. Nothing is ever dropped but everything, when the table is half full.
+   */
+  lookUp(word: number): number {
+    const cells = this.decoded;
+    let at = Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS);
+    for (;;) {
+      const there = cells[at * CELLS];
+      if (there === word) return at * CELLS;
+      if (there === 0) break;
+      at = (at + 1) & (2 ** CACHE_BITS - 1);
+    }
+    if (++this.#decodedCount > 2 ** (CACHE_BITS - 1)) {
+      cells.fill(0);
+      this.handlers.fill(UNDEFINED);
+      this.#decodedCount = 1;
+      at = Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS);
+    }
     const found = this.#decoder.find(word >>> 0);
-    const op: Op = found === undefined
-      ? { word, run: undefinedInstruction, f: undefined as never, name: "UDF" }
-      : { word, run: found.handle, f: extract(found, word >>> 0) as never, name: found.name };
-    this.#ops[Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS)] = op;
-    return op;
+    if (found !== undefined) {
+      const f = extract(found, word >>> 0);
+      this.handlers[at] = { run: found.handle, f: f as never };
+      if (this.useHotForms) cells.set(hotForm(this, found.name, f), at * CELLS);
+    }
+    cells[at * CELLS] = word;
+    return at * CELLS;
   }
+  #decodedCount = 0;
 
   /**
    * Runs until something needs the machine; `exit` says what. It ends with "budget" when the clock has reached
    * `deadline` or `limit` instructions were executed.
    */
   run(deadline: number | undefined, limit: number = Number.POSITIVE_INFINITY): void {
-    const x = this.x;
-    const ops = this.#ops;
-    const counter = this.state.f64;
     let left = limit;
     for (;;) {
+      if (this.#answers.length !== 0) { // the instruction that met the machine, again
+        if (this.#resume() === Stop) return;
+        left--;
+        this.#count(1);
+      }
       if (this.#leave(deadline, left)) return;
-      const done = this.#slice(x, ops, Math.min(SLICE, left));
-      const n = done < 0 ? -done - 1 : done;
-      counter[ICOUNT] = (counter[ICOUNT] as number) + n;
+      const n = execute(this, Math.min(SLICE, left));
+      this.#count(n);
       left -= n;
-      if (done < 0) return;
+      if (this.stopped) return;
     }
   }
-
-  /** Executes up to `limit` instructions. Returns their number, or -1 - number when the core must leave the guest. */
-  #slice(x: Int32Array, ops: Op[], limit: number): number {
-    this.#answered = 0;
-    let n = 0;
-    if (this.#interruptible()) this.#interrupt();
-    while (n < limit) {
-      const pc = x[PC] as number;
-      if ((pc & -4093) !== this.#codeLo || x[PC + 1] !== this.#codeHi) {
-        if (this.#fetchPage() === Jump) { n++; continue; }
+  #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; }
+  /** Runs the instruction at PC with the machine's answers. */
+  #resume(): Result {
+    let result: Result = this.fetchPage();
+    if (result === Next) {
+      const word = this.code[this.codeBase + (((this.x[PC] as number) & 4095) >>> 2)] as number;
+      const op = this.handlers[this.lookUp(word) / CELLS] as Handler;
+      this.#answered = 0;
+      result = op.run(this, op.f);
+      if (result === Stop) {
+        this.describe(word);
+        return Stop;
       }
-      const word = this.#code[this.#codeBase + ((pc & 4095) >>> 2)] as number;
-      let op = ops[Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS)] as Op;
-      if (op.word !== word) op = this.#decode(word);
-      const result = op.run(this, op.f);
-      if (result === Next) {
-        x[PC] = pc + 4;
-        if (pc === -4) x[PC + 1] = (x[PC + 1] as number) + 1;
-      } else if (result === Stop) {
-        this.#answered = 0;
-        if (this.exit.kind === "mmio") this.#describe(word);
-        return -1 - n;
-      } else if ((x[LINES] as number) !== 0 && this.#interruptible()) {
-        this.#interrupt();
-      }
-      n++;
-      if (this.#answers.length !== 0) { this.#answers.length = 0; this.#answered = 0; }
+      if (result === Next) this.advance();
     }
-    return n;
+    this.#answers.length = 0;
+    this.#answered = 0;
+    return result;
   }
 
   /** True when an interrupt line is high and not masked. */
@@ -600,14 +602,15 @@ export class Cpu {
     const daif = this.x[DAIF] as number;
     return ((lines & 1) !== 0 && (daif & 0x80) === 0) || ((lines & 2) !== 0 && (daif & 0x40) === 0);
   }
-  #interrupt(): void {
+  /** Takes the interrupt whose line is high, unless it is masked. */
+  takeInterrupt(): void {
+    if (!this.#interruptible()) return;
     const fiq = ((this.x[LINES] as number) & 2) !== 0 && ((this.x[DAIF] as number) & 0x40) === 0;
-    if (this.#answers.length === 0) enterException(this, fiq ? EC.fiq : EC.irq, 0);
+    enterException(this, fiq ? EC.fiq : EC.irq, 0);
   }
 
   /** Between slices: budget, kick and timers. True when the machine is needed. */
   #leave(deadline: number | undefined, left: number): boolean {
-    if (this.#answers.length !== 0) return false; // an instruction is half done
     if (left <= 0 || (deadline !== undefined && this.clock.ticks() >= deadline)) {
       this.exit.kind = "budget";
       return true;
@@ -646,8 +649,9 @@ export class Cpu {
   }
 
   /** Fills in what a syndrome would say of a single general-register access. ARM DDI 0487, ISS of data aborts. */
-  #describe(word: number): void {
+  describe(word: number): void {
     const exit = this.exit;
+    if (exit.kind !== "mmio") return;
     exit.syndromeValid = false;
     exit.register = 31;
     exit.signExtend = false;
@@ -675,4 +679,4 @@ export class Cpu {
   panSet(): void { this.tlb.flushUserFromEl1(); }
 }
 
-function undefinedInstruction(cpu: Cpu): Result { return cpu.undefined(); }
+const UNDEFINED: Handler = { run: (cpu: Cpu): Result => cpu.undefined(), f: undefined as never };
