@@ -3,7 +3,7 @@
 // edge of underflow, and no flag would be newly raised: FPSR.IXC is set already, or the result is exact.
 // Every function answers NaN when it cannot vouch for the result; the caller then takes the exact path.
 // Single-precision results of + - * / sqrt go through double without harm (2 * 24 + 2 <= 53); fused ones are checked.
-import { Fpcr, Fpsr } from "./format.ts";
+import { Fpcr, Fpsr, Rounding } from "./format.ts";
 
 const MIN64 = 2.2250738585072014e-308; // smallest normal numbers; a result equal to them may have been rounded up to them
 const MAX64 = Number.MAX_VALUE;
@@ -71,7 +71,61 @@ export function mulAdd32(addend: number, a: number, b: number, fpsr: number): nu
   cell[0] = wide;
   return (words[0]! & 0x1fff_ffff) === 0x1000_0000 ? NaN : r;
 }
-/** addend + a * b where the product of the doubles is exact (both are short). */
+/** What the rounded product of two doubles has lost: Dekker's product on Veltkamp's halves. */
+function lostProduct(a: number, b: number, product: number): number {
+  const ta = a * 134217729; // 2^27 + 1
+  const ah = ta - (ta - a);
+  const al = a - ah;
+  const tb = b * 134217729;
+  const bh = tb - (tb - b);
+  const bl = b - bh;
+  return al * bl - (product - ah * bh - al * bh - ah * bl);
+}
+/** Far enough from overflow and underflow that no part of an exact product or sum is lost. */
+const moderate = (v: number): boolean => abs(v) > 1e-200 && abs(v) < 1e200;
+/** addend + a * b, by way of a sum rounded to odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums"). */
 export function mulAdd64(addend: number, a: number, b: number, fpsr: number): number {
-  return fround(a) === a && fround(b) === b && sure64(a * b) ? add64(addend, a * b, fpsr) : NaN;
+  const uh = a * b;
+  if (!moderate(uh) || !(moderate(addend) || addend === 0) || abs(a) > 1e200 || abs(b) > 1e200) return NaN;
+  const ul = lostProduct(a, b, uh);
+  const th = addend + ul;
+  const tl = lost(addend, ul, th);
+  const vh = uh + th;
+  const vl = lost(uh, th, vh);
+  let z = tl + vl;
+  const error = lost(tl, vl, z);
+  if (error !== 0) {
+    if ((fpsr & Fpsr.IXC) === 0) return NaN;
+    cell[0] = z;
+    if ((words[0]! & 1) === 0) {
+      if (error > 0 === z > 0) words[0]! |= 1;
+      else {
+        if (words[0] === 0) words[1]!--;
+        words[0]!--;
+      }
+      z = cell[0]!;
+    }
+  }
+  const r = vh + z;
+  return sure64(r) && ((fpsr & Fpsr.IXC) !== 0 || lost(vh, z, r) === 0) ? r : NaN;
+}
+
+/** Double to single. */
+export function narrow(a: number, fpsr: number): number {
+  const r = fround(a);
+  return sure32(r) && ((fpsr & Fpsr.IXC) !== 0 || r === a) ? r : NaN;
+}
+
+/** A finite value as an integral one, in any of the first five rounding modes; NaN for what is not finite. */
+export function integral(a: number, mode: number): number {
+  const t = Math.trunc(a);
+  const rest = a - t; // exact
+  const step = a < 0 ? -1 : 1;
+  switch (mode) {
+    case Rounding.EVEN: return abs(rest) > 0.5 || (abs(rest) === 0.5 && t % 2 !== 0) ? t + step : rest === rest ? t : NaN;
+    case Rounding.UP: return rest > 0 ? t + 1 : rest === rest ? t : NaN;
+    case Rounding.DOWN: return rest < 0 ? t - 1 : rest === rest ? t : NaN;
+    case Rounding.AWAY: return abs(rest) >= 0.5 ? t + step : rest === rest ? t : NaN;
+    default: return rest === rest ? t : NaN;
+  }
 }

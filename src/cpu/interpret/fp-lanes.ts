@@ -5,8 +5,9 @@ import {
   type Binary, fpAdd, fpDiv, fpEqual, fpGreater, fpGreaterEqual, fpMax, fpMaxNum, fpMin, fpMinNum, fpMul, fpMulAdd, fpMulX, fpNMul, fpRecipStep,
   fpRSqrtStep, fpSqrt, fpSub,
 } from "../fp/arithmetic.ts";
-import { F32, F64, type Format, type FpEnv } from "../fp/format.ts";
-import { add32, add64, div32, div64, hostRounds, mul32, mul64, mulAdd32, mulAdd64, sqrt32, sqrt64 } from "../fp/host.ts";
+import { fixedToFp, fpRoundInt, fpToFixed } from "../fp/convert.ts";
+import { F32, F64, Fpcr, type Format, type FpEnv, Fpsr } from "../fp/format.ts";
+import { add32, add64, div32, div64, hostRounds, integral, mul32, mul64, mulAdd32, mulAdd64, sqrt32, sqrt64 } from "../fp/host.ts";
 import { A, B, D, R, type Vector, env } from "./vector.ts";
 
 /** Lane `i` of a vector as a bit pattern; `g` is 0 for single, 1 for double. */
@@ -143,5 +144,66 @@ export function mapSqrt(count: number, g: number): void {
       }
     }
     setBits(R, g, i, fpSqrt(formatOf(g), env, bitsOf(A, g, i)));
+  }
+}
+
+/** R[i] = A[i] rounded to an integral value. */
+export function mapRound(mode: number, exact: boolean, count: number, g: number): void {
+  const host = (env.fpcr & Fpcr.FZ) === 0;
+  for (let i = 0; i < count; i++) {
+    if (host) {
+      const v = (g === 0 ? A.f32 : A.f64)[i] as number;
+      const r = integral(v, mode);
+      if (r === r) {
+        if (exact && r !== v) env.fpsr |= Fpsr.IXC;
+        if (g === 0) R.f32[i] = r;
+        else R.f64[i] = r;
+        continue;
+      }
+    }
+    setBits(R, g, i, fpRoundInt(formatOf(g), env, bitsOf(A, g, i), mode, exact));
+  }
+}
+
+/** Lane `i` of A as an integer, when it is one of at most 53 bits that lies in range; NaN otherwise. Sets IXC. */
+export function hostInteger(g: number, i: number, width: number, unsigned: boolean, mode: number): number {
+  if ((env.fpcr & Fpcr.FZ) !== 0) return NaN;
+  const v = (g === 0 ? A.f32 : A.f64)[i] as number;
+  const r = integral(v, mode);
+  const limit = width === 64 ? 2 ** 53 : unsigned ? 2 ** 32 : 2 ** 31;
+  if (!(r < limit && r >= (unsigned ? 0 : -limit))) return NaN;
+  if (r !== v) env.fpsr |= Fpsr.IXC;
+  return r;
+}
+/** R[i] = A[i] as an integer of the lane's width. */
+export function mapToInteger(mode: number, unsigned: boolean, count: number, g: number): void {
+  const width = 32 << g;
+  for (let i = 0; i < count; i++) {
+    const r = hostInteger(g, i, width, unsigned, mode);
+    if (r === r) {
+      if (g === 0) R.u32[i] = r;
+      else {
+        R.u32[2 * i] = r;
+        R.i32[2 * i + 1] = Math.floor(r / 2 ** 32);
+      }
+    } else setBits(R, g, i, fpToFixed(formatOf(g), env, bitsOf(A, g, i), width, 0, unsigned, mode));
+  }
+}
+
+/** R[i] = an integer of `width` bits, as lo and hi, in format g. */
+export function setFromInteger(g: number, i: number, lo: number, hi: number, width: number, unsigned: boolean): void {
+  const v = width === 32 ? (unsigned ? lo >>> 0 : lo) : (unsigned ? hi >>> 0 : hi) * 2 ** 32 + (lo >>> 0);
+  if (g === 1 && Math.abs(v) < 2 ** 53) R.f64[i] = v;
+  else if (g === 0 && Math.abs(v) <= 2 ** 24) R.f32[i] = v;
+  else {
+    const bits = BigInt(lo >>> 0) | (width === 64 ? BigInt(hi >>> 0) << 32n : 0n);
+    setBits(R, g, i, fixedToFp(formatOf(g), env, bits, width, 0, unsigned));
+  }
+}
+/** R[i] = the integer in A[i]. */
+export function mapFromInteger(unsigned: boolean, count: number, g: number): void {
+  for (let i = 0; i < count; i++) {
+    if (g === 0) setFromInteger(0, i, A.i32[i] as number, 0, 32, unsigned);
+    else setFromInteger(1, i, A.i32[2 * i] as number, A.i32[2 * i + 1] as number, 64, unsigned);
   }
 }

@@ -3,11 +3,12 @@
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { fpCompare } from "../fp/arithmetic.ts";
-import { fixedToFp, fpConvert, fpRoundInt, fpToFixed } from "../fp/convert.ts";
+import { fixedToFp, fpConvert, fpToFixed } from "../fp/convert.ts";
 import { F16, F32, F64, Fpcr, type Format, Rounding, roundingMode } from "../fp/format.ts";
+import { hostRounds, narrow } from "../fp/host.ts";
 import { Offset } from "../state.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
-import { Fp, bitsOf, formatOf, mapFp, mapMulAdd, mapSqrt, mapUnary, setBits, type FpOp, type FpUnary } from "./fp-lanes.ts";
+import { Fp, bitsOf, formatOf, hostInteger, mapFp, mapMulAdd, mapRound, mapSqrt, setBits, setFromInteger, type FpOp } from "./fp-lanes.ts";
 import { fpImmediate32, fpImmediate64 } from "./simd-move.ts";
 import { A, B, D, R, begin, end, env, loadV, ready, storeV } from "./vector.ts";
 
@@ -21,15 +22,6 @@ function result(cpu: Cpu, f: { readonly x: number }): Result {
   end(cpu);
   return Next;
 }
-const unary = (op: FpUnary): On<Unary> => (cpu, f) => {
-  const r = ready(cpu, false);
-  if (r !== Next) return r;
-  begin(cpu);
-  loadV(cpu, A, f.y);
-  R.clear();
-  mapUnary(op, 1, f.g);
-  return result(cpu, f);
-};
 const binary = (op: FpOp): On<Binary> => (cpu, f) => {
   const r = ready(cpu, false);
   if (r !== Next) return r;
@@ -51,7 +43,16 @@ const fused = (negateProduct: boolean, negateAddend: boolean): On<Fused> => (cpu
   mapMulAdd(1, f.g, negateProduct, negateAddend);
   return result(cpu, f);
 };
-const roundTo = (mode: number): On<Unary> => unary((f, e, a) => fpRoundInt(f, e, a, mode, false));
+/** To an integral value, by a mode of the instruction's own or (undefined) FPCR's. */
+const roundTo = (mode: number | undefined, exact = false): On<Unary> => (cpu, f) => {
+  const r = ready(cpu, false);
+  if (r !== Next) return r;
+  begin(cpu);
+  loadV(cpu, A, f.y);
+  R.clear();
+  mapRound(mode ?? roundingMode(env), exact, 1, f.g);
+  return result(cpu, f);
+};
 
 /** The lowest lane of a vector in a format. */
 const lowest = (f: Format): bigint => (f === F16 ? BigInt(A.u16[0] as number) : bitsOf(A, f === F32 ? 0 : 1, 0));
@@ -61,7 +62,12 @@ const convert = (from: Format, to: Format): On<{ readonly x: number; readonly y:
   begin(cpu);
   loadV(cpu, A, f.y);
   R.clear();
-  R.u64[0] = fpConvert(from, to, env, lowest(from));
+  if (hostRounds(env.fpcr) && from === F32 && to === F64 && A.f32[0] === A.f32[0]) R.f64[0] = A.f32[0] as number; // always exact
+  else {
+    const r = hostRounds(env.fpcr) && from === F64 && to === F32 ? narrow(A.f64[0] as number, env.fpsr) : NaN;
+    if (r === r) R.f32[0] = r;
+    else R.u64[0] = fpConvert(from, to, env, lowest(from));
+  }
   return result(cpu, f);
 };
 
@@ -70,6 +76,12 @@ interface FromGeneral { readonly f: number; readonly g: number; readonly n: numb
 function toGeneral(cpu: Cpu, f: ToGeneral, fbits: number, unsigned: boolean, mode: number): Result {
   begin(cpu);
   loadV(cpu, A, f.y);
+  const whole = fbits === 0 ? hostInteger(f.g, 0, 32 << f.f, unsigned, mode) : NaN;
+  if (whole === whole) {
+    cpu.setX(f.d, whole, f.f !== 0 ? Math.floor(whole / 2 ** 32) : 0);
+    end(cpu);
+    return Next;
+  }
   const v = fpToFixed(formatOf(f.g), env, bitsOf(A, f.g, 0), 32 << f.f, fbits, unsigned, mode);
   cpu.setX(f.d, Number(v & 0xffff_ffffn), Number(v >> 32n));
   end(cpu);
@@ -80,7 +92,7 @@ function fromGeneral(cpu: Cpu, f: FromGeneral, fbits: number, unsigned: boolean)
   const lo = cpu.x[2 * f.n] as number;
   const hi = cpu.x[2 * f.n + 1] as number;
   R.clear();
-  if (f.f === 0 && f.g === 1 && fbits === 0) R.f64[0] = unsigned ? lo >>> 0 : lo; // always exact
+  if (fbits === 0) setFromInteger(f.g, 0, lo, hi, 32 << f.f, unsigned);
   else {
     const bits = BigInt(lo >>> 0) | (f.f !== 0 ? BigInt(hi >>> 0) << 32n : 0n);
     setBits(R, f.g, 0, fixedToFp(formatOf(f.g), env, bits, 32 << f.f, fbits, unsigned));
@@ -227,8 +239,7 @@ export const interpretSimdFp: Handlers<typeof simdFp, Cpu, Result> = {
   FCVT_ds: convert(F32, F64), FCVT_hs: convert(F32, F16), FCVT_sd: convert(F64, F32), FCVT_hd: convert(F64, F16), FCVT_sh: convert(F16, F32),
   FCVT_dh: convert(F16, F64),
   FRINTN: roundTo(Rounding.EVEN), FRINTP: roundTo(Rounding.UP), FRINTM: roundTo(Rounding.DOWN), FRINTZ: roundTo(Rounding.ZERO),
-  FRINTA: roundTo(Rounding.AWAY), FRINTX: unary((f, e, a) => fpRoundInt(f, e, a, roundingMode(e), true)),
-  FRINTI: unary((f, e, a) => fpRoundInt(f, e, a, roundingMode(e), false)),
+  FRINTA: roundTo(Rounding.AWAY), FRINTX: roundTo(undefined, true), FRINTI: roundTo(undefined),
 
   FCMP: comparison(false), FCMP_zero: zeroComparison(false), FCMPE: comparison(true), FCMPE_zero: zeroComparison(true),
   FCCMP: conditional(false), FCCMPE: conditional(true),

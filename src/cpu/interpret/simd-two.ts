@@ -2,11 +2,13 @@
 // Spec: ARM DDI 0487, C7.2, each instruction's "Operation".
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdTwo } from "../a64/simd-two.ts";
-import { fixedToFp, fpConvert, fpRoundInt, fpToFixed } from "../fp/convert.ts";
+import { fpConvert } from "../fp/convert.ts";
 import { fpRecipEstimate, fpRecpX, fpRSqrtEstimate, unsignedRecipEstimate, unsignedRSqrtEstimate } from "../fp/estimate.ts";
 import { F16, F32, F64, Rounding, roundingMode } from "../fp/format.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
-import { Fp, Test, mapSqrt, mapTest, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary } from "./fp-lanes.ts";
+import {
+  Fp, Test, mapFromInteger, mapRound, mapSqrt, mapTest, mapToInteger, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary,
+} from "./fp-lanes.ts";
 import {
   A, B, D, R, type LaneOp, begin, end, env, loadV, mapLanes, mapNarrow, noWide, ready, satS, satS64, satU, satU64, storeNarrow, storeV, upperHalf,
 } from "./vector.ts";
@@ -171,10 +173,10 @@ const fpScalar = (run: Run): On<Scalar> => (cpu, f) => {
   return result(cpu, f);
 };
 const unary = (op: FpUnary): Run => (count, g) => mapUnary(op, count, g);
-const roundTo = (mode: number): Run => unary((f, e, a) => fpRoundInt(f, e, a, mode, false));
-const roundCurrent = (exact: boolean): Run => unary((f, e, a) => fpRoundInt(f, e, a, roundingMode(e), exact));
-const toInteger = (mode: number, unsigned: boolean): Run => unary((f, e, a) => fpToFixed(f, e, a, f.bits, 0, unsigned, mode));
-const fromInteger = (unsigned: boolean): Run => unary((f, e, a) => fixedToFp(f, e, a, f.bits, 0, unsigned));
+const roundTo = (mode: number): Run => (count, g) => mapRound(mode, false, count, g);
+const roundCurrent = (exact: boolean): Run => (count, g) => mapRound(roundingMode(env), exact, count, g);
+const toInteger = (mode: number, unsigned: boolean): Run => (count, g) => mapToInteger(mode, unsigned, count, g);
+const fromInteger = (unsigned: boolean): Run => (count, g) => mapFromInteger(unsigned, count, g);
 const compareZero = (test: FpTest): Run => (count, g) => {
   B.clear();
   mapTest(test, count, g);
