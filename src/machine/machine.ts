@@ -109,9 +109,9 @@ export class Machine {
     });
     this.uart = new Pl011({
       irq: this.#spi("uart"), sink: { put: byte => host.output(byte) }, clock, trace,
-      alarm: this.#alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
+      alarm: this.alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
     });
-    this.rtc = new Pl031({ irq: this.#spi("rtc"), clock, trace, alarm: this.#alarm(() => this.rtc.tick()) });
+    this.rtc = new Pl031({ irq: this.#spi("rtc"), clock, trace, alarm: this.alarm(() => this.rtc.tick()) });
     this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
 
     const devices: Readonly<Record<PlaceName, MmioDevice>> = {
@@ -125,7 +125,8 @@ export class Machine {
     const line = this.gic.spi(platform[name].spi);
     return { set: level => { this.tracer.irq?.(name, level); line.set(level); } };
   }
-  #alarm(fire: () => void): Alarm {
+  /** An alarm for whoever runs the machine; `fire` is called between two exits. A reset clears it. */
+  alarm(fire: () => void): Alarm {
     const timer: Timer = { fire, due: undefined };
     this.#alarms.push(timer);
     return { set: due => { timer.due = due; } };
@@ -160,7 +161,7 @@ export class Machine {
     this.gpio.setInput(POWER_KEY_LINE, true);
     this.#releaseKey.set(this.#clock.ticks() + this.#clock.frequency / 10);
   }
-  readonly #releaseKey: Alarm = this.#alarm(() => this.gpio.setInput(POWER_KEY_LINE, false));
+  readonly #releaseKey: Alarm = this.alarm(() => this.gpio.setInput(POWER_KEY_LINE, false));
 
   /**
    * Runs until the guest powers off, resets, breaks, or `stop` is called; or until `limit` instructions were executed

@@ -1,0 +1,259 @@
+// src/library.ts — virtual machines as objects, for programs and for tests. The machine runs in a thread of its own.
+//
+//   await using vm = await VirtualMachine.start({ kernel: "Image", initrd: "initramfs.cpio.gz" });
+//   await vm.console.expect(/# $/, { timeout: 60_000 });
+//   vm.console.write("uname -a\n");
+import { readKernel } from "./boot/image.ts";
+import { ExitCode, Failure } from "./failure.ts";
+import { readInput } from "./host/input.ts";
+import { prepareBoot, type BootFiles } from "./machine/boot.ts";
+import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
+import { MachineClient } from "./machine-client.ts";
+import type { Counters, RunOutcome, StartMessage } from "./machine-protocol.ts";
+import { parseSize } from "./cli/size.ts";
+import { GiB, KiB, MiB, formatSize } from "./units.ts";
+
+export { Failure } from "./failure.ts";
+export type { Counters, RunOutcome } from "./machine-protocol.ts";
+
+/** A file by its path, or its bytes. */
+export type FileOrBytes = string | Uint8Array;
+
+export interface MachineOptions {
+  /** Bytes, or text with a unit ("512M"); default 512 MiB for a kernel, 16 MiB for a program. */
+  readonly memory?: number | string | undefined;
+  /** 1 to 8. */
+  readonly cpus?: number | undefined;
+}
+export interface StartOptions extends MachineOptions {
+  readonly kernel: FileOrBytes;
+  readonly initrd?: FileOrBytes | undefined;
+  /** Default: console=ttyAMA0 */
+  readonly cmdline?: string | undefined;
+  /** "auto" describes the board; else a blob. */
+  readonly dtb?: FileOrBytes | undefined;
+  /** Start again when the guest resets itself; default true. */
+  readonly reboot?: boolean | undefined;
+}
+export interface CreateOptions extends MachineOptions {
+  /** Instructions, as words or as bytes. */
+  readonly program: Uint32Array | Uint8Array;
+  /** Where it goes and starts; default: the start of memory. */
+  readonly at?: number | undefined;
+}
+export interface RegisterFile {
+  readonly x: readonly bigint[];
+  readonly sp: bigint;
+  readonly pc: bigint;
+  /** In the layout of SPSR_EL1. */
+  readonly pstate: number;
+}
+
+export const DEFAULT_CMDLINE = "console=ttyAMA0";
+export const DEFAULT_MEMORY: number = 512 * MiB;
+const PROGRAM_MEMORY = 16 * MiB;
+const KERNEL_LIMIT = 1 * GiB;
+const INITRD_LIMIT = 4 * GiB - 64 * KiB;
+const DTB_LIMIT = 2 * MiB;
+const PAGE = 16 * KiB;
+
+/** Refuses sizes that no machine can have. */
+export function checkMemory(bytes: number): number {
+  if (!Number.isSafeInteger(bytes) || bytes < RAM_MIN || bytes > RAM_MAX) {
+    throw new Failure("HV-USAGE-MEMORY", `--memory: ${Number.isSafeInteger(bytes) ? formatSize(bytes) : String(bytes)} is outside of what a machine can have`, { hint: `give ${formatSize(RAM_MIN)} to ${formatSize(RAM_MAX)}` });
+  }
+  if (bytes % PAGE !== 0) throw new Failure("HV-USAGE-MEMORY", `--memory: ${bytes} bytes are not a multiple of ${formatSize(PAGE)}`, { hint: "give whole MiB, for instance 512M" });
+  return bytes;
+}
+/** Refuses what is no number of CPUs. */
+export function checkCpus(cpus: number): number {
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MAX_CPUS}` });
+  return cpus;
+}
+
+const load = (from: FileOrBytes, what: string, limit: number): { bytes: Uint8Array; name: string } =>
+  typeof from === "string" ? { bytes: readInput(from, what, limit), name: from } : { bytes: from, name: `the ${what}` };
+
+/** Reads and checks everything a boot needs; throws Failure for what cannot boot. */
+export function readBootFiles(options: StartOptions): { readonly files: BootFiles; readonly cpus: number; readonly ramSize: number } {
+  const ramSize = checkMemory(typeof options.memory === "string" ? parseSize(options.memory, "--memory") : options.memory ?? DEFAULT_MEMORY);
+  const cpus = checkCpus(options.cpus ?? 1);
+  const image = load(options.kernel, "kernel", KERNEL_LIMIT);
+  const kernel = readKernel(image.bytes, image.name);
+  const initrd = options.initrd === undefined ? undefined : load(options.initrd, "initrd", INITRD_LIMIT);
+  if (initrd?.bytes.length === 0) throw new Failure("HV-BOOT-INITRD-EMPTY", `${initrd.name}: is empty`, { hint: "leave out --initrd to boot without one" });
+  const dtb = options.dtb === undefined || options.dtb === "auto" ? undefined : load(options.dtb, "device tree", DTB_LIMIT);
+  const files: BootFiles = {
+    kernel: { bytes: kernel.bytes, textOffset: kernel.textOffset, imageSize: kernel.imageSize },
+    initrd: initrd?.bytes, dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE,
+  };
+  // What does not fit is refused here, before anything runs.
+  prepareBoot(files, { cpus, ramSize }, { kaslr: new Uint8Array(8), rng: new Uint8Array(32) });
+  return { files, cpus, ramSize };
+}
+
+/** The guest's serial port. */
+export class SerialConsole {
+  #unread = "";
+  #text = "";
+  #waiters: (() => void)[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #send: (bytes: Uint8Array) => void;
+  #ended: string | undefined;
+  constructor(send: (bytes: Uint8Array) => void) { this.#send = send; }
+
+  /** Everything the guest wrote so far. */
+  get text(): string { return this.#text; }
+  /** Types into the guest. */
+  write(data: string | Uint8Array): void { this.#send(typeof data === "string" ? new TextEncoder().encode(data) : data); }
+  /**
+   * Waits until what the guest wrote since the last match matches, and takes it up to the end of the match. Throws a
+   * Failure with the last lines when the time is over or the machine has ended.
+   */
+  async expect(pattern: RegExp, options: { readonly timeout?: number } = {}): Promise<RegExpExecArray> {
+    const timeout = options.timeout ?? 30_000;
+    const until = performance.now() + timeout;
+    const plain = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""));
+    for (;;) {
+      const match = plain.exec(this.#unread);
+      if (match !== null) {
+        this.#unread = this.#unread.slice(match.index + match[0].length);
+        return match;
+      }
+      const left = until - performance.now();
+      if (this.#ended !== undefined || left <= 0) {
+        const last = this.#unread.split("\n").slice(-8).join("\n");
+        throw new Failure("HV-CONSOLE-EXPECT", `${String(pattern)} did not come ${this.#ended === undefined ? `within ${timeout} ms` : `before the machine ended (${this.#ended})`}; the last lines are:\n${last}`, { exit: ExitCode.timeout });
+      }
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, left);
+        this.#waiters.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+  /** Bytes from the machine. */
+  receive(bytes: Uint8Array): void {
+    const text = this.#decoder.decode(bytes, { stream: true });
+    this.#text += text;
+    this.#unread += text;
+    this.#wake();
+  }
+  /** Nothing more will come: `why` goes into the error of those who wait. */
+  end(why: string): void {
+    this.#ended = why;
+    this.#wake();
+  }
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+}
+
+export class VirtualMachine implements AsyncDisposable {
+  readonly console: SerialConsole;
+  readonly memory: {
+    /** Guest memory at a physical address. */
+    read(address: number, length: number): Promise<Uint8Array>;
+    write(address: number, bytes: Uint8Array): Promise<void>;
+  };
+  /** Resolves when the machine has ended: the guest is off, reset itself for good, broke, or was stopped. */
+  readonly exited: Promise<RunOutcome>;
+  /** Times the guest has reset itself. */
+  reboots = 0;
+  readonly #client: MachineClient;
+  readonly #exit = Promise.withResolvers<RunOutcome>();
+  #run: { resolve: (outcome: RunOutcome) => void; reject: (error: Error) => void } | undefined;
+
+  private constructor(start: Omit<StartMessage, "bell">) {
+    this.exited = this.#exit.promise;
+    this.exited.catch(() => {}); // whoever asks hears of it
+    this.console = new SerialConsole(bytes => this.#client.send({ kind: "input", bytes, held: false }));
+    this.#client = new MachineClient(start, {
+      console: (bytes, done) => {
+        this.console.receive(bytes);
+        done();
+      },
+      outcome: outcome => this.#ended(outcome, start.autostart),
+      rebooted: () => { this.reboots++; },
+      broken: error => {
+        this.#run?.reject(error);
+        this.#run = undefined;
+        this.#exit.reject(error);
+        this.console.end(error.message);
+      },
+    });
+    this.memory = {
+      read: (address, length) => this.#client.ask("read", { address, length }),
+      write: (address, bytes) => this.#client.ask("write", { address, bytes }),
+    };
+  }
+
+  /** Boots a kernel; it runs when the promise resolves. */
+  static async start(options: StartOptions): Promise<VirtualMachine> {
+    const { files, cpus, ramSize } = readBootFiles(options);
+    return await VirtualMachine.#make({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
+  }
+  /** A machine with nothing but a program in memory. It stands still until `run`. */
+  static async create(options: CreateOptions): Promise<VirtualMachine> {
+    const { program, at = RAM_BASE, memory } = options;
+    const bytes = new Uint8Array(program.buffer, program.byteOffset, program.byteLength).slice();
+    const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
+    return await VirtualMachine.#make({ cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
+  }
+  static async #make(start: Omit<StartMessage, "bell">): Promise<VirtualMachine> {
+    const vm = new VirtualMachine(start);
+    try {
+      await vm.#client.ready;
+    } catch (error) {
+      await vm.#client.close();
+      throw error;
+    }
+    return vm;
+  }
+
+  /** Runs a machine made by `create` until it breaks (BRK), switches itself off, or the budget is used up. */
+  run(options: { readonly maxInstructions?: number } = {}): Promise<RunOutcome> {
+    if (this.#run !== undefined) return Promise.reject(new Error("the machine runs already"));
+    const { promise, resolve, reject } = Promise.withResolvers<RunOutcome>();
+    this.#run = { resolve, reject };
+    this.#client.send({ kind: "run", limit: options.maxInstructions ?? Number.POSITIVE_INFINITY });
+    return promise;
+  }
+  registers(cpu = 0): Promise<RegisterFile> { return this.#client.ask("registers", { cpu }); }
+  /** Sets x0 to x30, sp or pc. */
+  setRegister(name: string, value: bigint | number, cpu = 0): Promise<void> { return this.#client.ask("setRegister", { cpu, name, value: BigInt(value) }); }
+  /** A system register by its architected name. */
+  systemRegister(name: string, cpu = 0): Promise<bigint> { return this.#client.ask("systemRegister", { cpu, name }); }
+  /** Drives the input of a shared peripheral interrupt (0 is interrupt id 32). */
+  setInterrupt(spi: number, level: boolean): Promise<void> { return this.#client.ask("interrupt", { spi, level }); }
+  /** What was counted since the machine was made. */
+  counters(): Promise<Counters> { return this.#client.ask("counters", {}); }
+  /** Registers, interrupts and last accesses, as text. */
+  describe(): Promise<string> { return this.#client.ask("describe", {}); }
+  /** Power-on state, program or kernel loaded again. The machine must stand still. */
+  reset(): Promise<void> { return this.#client.ask("reset", {}); }
+  pressPowerKey(): void { this.#client.send({ kind: "powerKey" }); }
+  /** Ends the machine without asking the guest. */
+  async stop(): Promise<void> {
+    this.#client.send({ kind: "stop" });
+    await this.exited;
+  }
+  /** Stops the machine and frees everything. */
+  async close(): Promise<void> {
+    await this.#client.close();
+    this.#ended({ kind: "stopped" }, true);
+  }
+  async [Symbol.asyncDispose](): Promise<void> { await this.close(); }
+
+  #ended(outcome: RunOutcome, forGood: boolean): void {
+    this.#run?.resolve(outcome);
+    this.#run = undefined;
+    if (!forGood && (outcome.kind === "budget" || outcome.kind === "debug")) return;
+    this.#exit.resolve(outcome);
+    this.console.end(outcome.kind);
+  }
+}

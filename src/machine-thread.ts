@@ -1,0 +1,306 @@
+// src/machine-thread.ts — the thread in which a machine lives: the entry of a Worker. It owns every device and the guest.
+// It blocks: in the guest, or on the doorbell. Messages are taken from a port between two exits, never by its event loop.
+import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
+import { ExitCode, Failure } from "./failure.ts";
+import { createSoftwareVm } from "./hypervisor/software.ts";
+import type { Exit, Vm } from "./hypervisor/backend.ts";
+import { loadBoot, prepareBoot } from "./machine/boot.ts";
+import { HostClock } from "./machine/clock.ts";
+import { describeMachine } from "./machine/describe.ts";
+import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
+import { Serial } from "./machine/serial.ts";
+import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome, type StartMessage, type ToMachine, type TraceKind } from "./machine-protocol.ts";
+import { formatSize, hex } from "./units.ts";
+
+const TRACE_BATCH = 16 * 1024;
+/** The longest sleep: a lost ring would cost no more than this. */
+const LONGEST_SLEEP_MS = 1000;
+
+class MachineThread implements MachineHost {
+  readonly #start: StartMessage;
+  readonly #port: MessagePort;
+  readonly #bell: Int32Array;
+  readonly #clock: HostClock = new HostClock();
+  readonly #vm: Vm;
+  readonly #machine: Machine;
+  readonly #serial: Serial;
+  #patched: readonly string[] = [];
+  #rings = 0;
+  #trace: string[] = [];
+  #traceLength = 0;
+  /** Instructions that the next run may take; undefined: nothing to run. */
+  #wanted: number | undefined;
+  #running = false;
+  #stopping = false;
+  #closed = false;
+  #released = false;
+  #ended = false;
+  #waitingTold = 0;
+
+  constructor(start: StartMessage, port: MessagePort) {
+    this.#start = start;
+    this.#port = port;
+    this.#bell = new Int32Array(start.bell);
+    this.#vm = createSoftwareVm(this.#clock);
+    try {
+      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new Failure("HV-MEMORY-HOST", `--memory: this host does not give ${formatSize(start.ramSize)} (${error.message})`, { hint: "ask for less", exit: ExitCode.failed, cause: error });
+    }
+    this.#serial = new Serial({
+      clock: this.#clock, uart: this.#machine.uart, alarm: fire => this.#machine.alarm(fire),
+      send: bytes => this.#sendBytes("console", bytes),
+    });
+    for (const core of this.#machine.cores) core.debugExits = start.debugExits;
+    this.#machine.tracer = this.#tracer(start.trace);
+  }
+
+  /** The thread's life. */
+  live(): void {
+    this.#load();
+    this.#send({ kind: "ready", backend: this.#machine.backend, kicks: this.#machine.cores.map(core => core.kickAddress), patched: this.#patched });
+    if (this.#start.autostart) this.#wanted = Number.POSITIVE_INFINITY;
+    while (!this.#closed) {
+      this.#takeMessages();
+      if (this.#closed) break;
+      if (this.#wanted === undefined) Atomics.wait(this.#bell, Bell.doorbell, this.#rings);
+      else this.#run();
+    }
+    // The main thread writes to the kick words: they go away only when it says that it has let go of them.
+    this.#send({ kind: "closed" });
+    while (!this.#released) {
+      Atomics.wait(this.#bell, Bell.doorbell, this.#rings);
+      this.#takeMessages();
+    }
+    this.#vm.destroy();
+    this.#send({ kind: "gone" });
+  }
+
+  #run(): void {
+    const limit = this.#wanted as number;
+    this.#wanted = undefined;
+    this.#running = true;
+    this.#clock.resume();
+    let outcome: RunOutcome;
+    for (;;) {
+      const end = this.#stopping ? { kind: "paused" } as const : this.#machine.run(limit);
+      outcome = end.kind === "paused" ? { kind: "stopped" } : end;
+      if (outcome.kind !== "reset" || !this.#start.reboot) break;
+      this.#flush();
+      this.#load();
+      this.#serial.restart();
+      this.#send({ kind: "rebooted" });
+    }
+    this.#running = false;
+    this.#stopping = false;
+    this.#clock.pause();
+    if (outcome.kind === "off" || outcome.kind === "stopped" || outcome.kind === "reset") this.#ended = outcome.kind !== "reset";
+    this.#flush();
+    this.#send({ kind: "outcome", outcome });
+  }
+
+  /** Brings kernel or program into RAM and the machine into its power-on state. */
+  #load(): void {
+    const { load } = this.#start;
+    if (load.kind === "program") {
+      if (!this.#machine.ram.write(load.program.at, load.program.bytes)) throw new Failure("HV-PROGRAM-PLACE", `the program (${load.program.bytes.length} bytes at ${hex(load.program.at)}) is outside of memory`);
+      this.#machine.reset(load.program.at, 0);
+      return;
+    }
+    const seeds = { kaslr: crypto.getRandomValues(new Uint8Array(8)), rng: crypto.getRandomValues(new Uint8Array(32)) };
+    const boot = prepareBoot(load.files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize }, seeds);
+    loadBoot(this.#machine.ram, load.files, boot);
+    this.#machine.reset(boot.placement.entry, boot.placement.dtb);
+    this.#patched = boot.patched;
+  }
+
+  // --- MachineHost -----------------------------------------------------------------------------------------------
+
+  output(byte: number): void { this.#serial.put(byte); }
+  inputWanted(): void {
+    this.#serial.pump();
+    this.#tellWaiting();
+  }
+  poll(): void {
+    if (Atomics.load(this.#bell, Bell.doorbell) !== this.#rings) this.#takeMessages();
+    if (Atomics.load(this.#bell, Bell.unwritten) > UNWRITTEN_LIMIT) this.#waitForWriter();
+  }
+  wait(deadline: number | undefined): void {
+    const look = this.#serial.idle();
+    this.#flushTrace();
+    const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
+    const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
+    Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms);
+  }
+  random(into: Uint32Array): void { crypto.getRandomValues(into); }
+
+  /** Time stands still for the guest while its output has nowhere to go. */
+  #waitForWriter(): void {
+    this.#clock.pause();
+    while (Atomics.load(this.#bell, Bell.unwritten) > UNWRITTEN_LIMIT / 2 && !this.#stopping && !this.#closed) {
+      Atomics.wait(this.#bell, Bell.doorbell, this.#rings, LONGEST_SLEEP_MS);
+      this.#takeMessages();
+    }
+    this.#clock.resume();
+  }
+
+  // --- messages --------------------------------------------------------------------------------------------------
+
+  #send(message: FromMachine): void { postMessage(message); }
+  #sendBytes(kind: "console" | "trace", bytes: Uint8Array): void {
+    Atomics.add(this.#bell, Bell.unwritten, bytes.length);
+    this.#send({ kind, bytes });
+  }
+  #flush(): void {
+    this.#serial.flush();
+    this.#flushTrace();
+  }
+  #takeMessages(): void {
+    this.#rings = Atomics.load(this.#bell, Bell.doorbell);
+    for (;;) {
+      const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
+      if (taken === undefined) return;
+      this.#take(taken.message);
+    }
+  }
+  #take(message: ToMachine): void {
+    switch (message.kind) {
+      case "input":
+        if (message.held) this.#serial.hold(message.bytes);
+        else this.#serial.type(message.bytes);
+        this.#tellWaiting();
+        return;
+      case "powerKey": return this.#machine.pressPowerKey();
+      case "stop":
+        this.#stopping = this.#running || this.#wanted !== undefined;
+        this.#machine.stop({ kind: "paused" });
+        if (!this.#stopping && !this.#ended) {
+          this.#ended = true;
+          this.#send({ kind: "outcome", outcome: { kind: "stopped" } });
+        }
+        return;
+      case "run":
+        this.#wanted = message.limit;
+        return;
+      case "ask": return this.#answer(message.id, message.question);
+      case "close":
+        this.#closed = true;
+        this.#stopping = true;
+        this.#machine.stop({ kind: "paused" });
+        return;
+      case "release":
+        this.#released = true;
+        return;
+      default: return message satisfies never;
+    }
+  }
+  /** Tells the sender of input how much is left, when that has changed by a good deal. */
+  #tellWaiting(): void {
+    const { waiting } = this.#serial;
+    if (waiting === this.#waitingTold || (waiting > 0 && Math.abs(waiting - this.#waitingTold) < 4096)) return;
+    this.#waitingTold = waiting;
+    this.#send({ kind: "inputTaken", waiting });
+  }
+  #answer(id: number, question: Question): void {
+    try {
+      this.#send({ kind: "answer", id, value: this.#ask(question) });
+    } catch (error) {
+      this.#send({ kind: "refusal", id, why: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  #ask(question: Question): unknown {
+    const machine = this.#machine;
+    const core = (cpu: number): Machine["cores"][number] => {
+      const found = machine.cores[cpu];
+      if (found === undefined) throw new RangeError(`there is no cpu ${cpu}: the machine has ${machine.cores.length}`);
+      return found;
+    };
+    const outside = (address: number, length: number): RangeError => new RangeError(`${length} bytes at ${hex(address)} are outside of memory (${hex(machine.ram.base)} to ${hex(machine.ram.base + machine.ram.size)})`);
+    switch (question.name) {
+      case "registers": return core(question.args.cpu).registers();
+      case "setRegister": return core(question.args.cpu).setRegister(question.args.name, question.args.value);
+      case "systemRegister": {
+        const value = core(question.args.cpu).systemRegister(question.args.name);
+        if (value === undefined) throw new RangeError(`there is no system register ${question.args.name}`);
+        return value;
+      }
+      case "read": {
+        const { address, length } = question.args;
+        if (!(length >= 0 && length <= machine.ram.size)) throw outside(address, length);
+        const bytes = new Uint8Array(length);
+        if (!machine.ram.read(address, bytes)) throw outside(address, length);
+        return bytes;
+      }
+      case "write":
+        if (!machine.ram.write(question.args.address, question.args.bytes)) throw outside(question.args.address, question.args.bytes.length);
+        return undefined;
+      case "interrupt":
+        if (!Number.isInteger(question.args.spi) || question.args.spi < 0 || question.args.spi > 255) throw new RangeError(`there is no shared interrupt ${question.args.spi}: 0 to 255`);
+        return machine.gic.spi(question.args.spi).set(question.args.level);
+      case "reset":
+        if (this.#running) throw new Error("the machine runs: stop it first");
+        return this.#load();
+      case "counters": return {
+        instructions: machine.cores.reduce((sum, one) => sum + one.instructions, 0), exits: Object.fromEntries(machine.exits),
+        devices: Object.fromEntries(machine.bus.counts), unassigned: machine.bus.unassigned, notes: Object.fromEntries(machine.notes),
+      };
+      case "describe": return describeMachine(machine);
+      default: return question satisfies never;
+    }
+  }
+
+  // --- trace -----------------------------------------------------------------------------------------------------
+
+  #tracer(kinds: readonly TraceKind[]): Tracer {
+    const value = (lo: number, hi: number): string => hex(BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0));
+    const on = <T>(kind: TraceKind, callback: T): T | undefined => kinds.includes(kind) ? callback : undefined;
+    if (kinds.includes("sysreg")) {
+      for (const core of this.#machine.cores) {
+        core.onSysreg = (name, write, lo, hi) => this.#line(`sysreg cpu${core.index} ${write ? "msr" : "mrs"} ${name} ${value(lo, hi)}`);
+      }
+    }
+    const exits = on("exits", (cpu: number, exit: Exit) => this.#line(`exit cpu${cpu} ${exitText(exit)}`));
+    const mmio = on("mmio", (cpu: number, device: string, exit: Exit, lo: number) =>
+      this.#line(`mmio cpu${cpu} ${device} ${exit.write ? "write" : "read"} ${exit.size} at ${hex(exit.gpa)} ${value(lo, exit.write ? exit.hi : this.#machine.bus.hi)}`));
+    const device = on("mmio", (name: string, what: string, offset: number, lo: number) => this.#line(`mmio ${name}: ${what} at offset ${hex(offset)} (${hex(lo)})`));
+    const irq = on("irq", (line: string, level: boolean) => this.#line(`irq ${line} ${level ? "high" : "low"}`));
+    return { ...(exits && { exits }), ...(mmio && { mmio }), ...(device && { device }), ...(irq && { irq }) };
+  }
+  #line(text: string): void {
+    const seconds = this.#clock.ticks() / this.#clock.frequency;
+    const line = `[${seconds.toFixed(6)}] ${text}\n`;
+    this.#trace.push(line);
+    this.#traceLength += line.length;
+    if (this.#traceLength >= TRACE_BATCH) this.#flushTrace();
+  }
+  #flushTrace(): void {
+    if (this.#trace.length === 0) return;
+    const bytes = new TextEncoder().encode(this.#trace.join(""));
+    this.#trace = [];
+    this.#traceLength = 0;
+    this.#sendBytes("trace", bytes);
+  }
+}
+
+function exitText(exit: Exit): string {
+  switch (exit.kind) {
+    case "mmio": return `mmio ${exit.write ? "write" : "read"} ${exit.size} at ${hex(exit.gpa)}`;
+    case "sysreg": return `sysreg ${exit.write ? "write" : "read"} encoding ${hex(exit.encoding)}`;
+    case "call": return `${exit.conduit} #${exit.immediate}`;
+    case "vtimer": return `${exit.timer} timer`;
+    case "debug": return `brk #${exit.immediate}`;
+    case "fault": return `fault: ${exit.why}`;
+    default: return exit.kind;
+  }
+}
+
+addEventListener("message", event => {
+  const { start, port } = (event as MessageEvent<{ start: StartMessage; port: MessagePort }>).data;
+  try {
+    new MachineThread(start, port).live();
+  } catch (error) {
+    const failure = error instanceof Failure ? { code: error.code, message: error.message, hint: error.hint, exit: error.exit } : undefined;
+    postMessage({ kind: "failure", failure, stack: error instanceof Error ? error.stack ?? error.message : String(error) } satisfies FromMachine);
+  }
+});
