@@ -88,7 +88,7 @@ export function readBootFiles(options: StartOptions): { readonly files: BootFile
     initrd: initrd?.bytes, dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE,
   };
   // What does not fit is refused here, before anything runs.
-  prepareBoot(files, { cpus, ramSize }, { kaslr: new Uint8Array(8), rng: new Uint8Array(32) });
+  prepareBoot(files, { cpus, ramSize });
   return { files, cpus, ramSize };
 }
 

@@ -50,11 +50,11 @@ export function checkCmdline(cmdline: string): void {
 }
 
 /** Places everything and makes the device tree. Throws Failure for what cannot boot. */
-export function prepareBoot(files: BootFiles, board: BoardDescription, seeds: Seeds): Boot {
+export function prepareBoot(files: BootFiles, board: BoardDescription, seeds?: Seeds): Boot {
   checkCmdline(files.cmdline);
   const tree = files.dtb === undefined ? { root: boardTree(board), reservations: [], bootCpu: 0 } : readTree(files.dtb);
   const patched: string[] = [];
-  const chosen = { cmdline: files.cmdline, kaslrSeed: seeds.kaslr, rngSeed: seeds.rng };
+  const chosen = { cmdline: files.cmdline, kaslrSeed: seeds?.kaslr, rngSeed: seeds?.rng };
   if (files.dtb !== undefined) patched.push(...setMemory(tree.root, board.ramSize));
   // The size of the blob does not depend on where the initrd lies.
   setChosen(tree.root, { ...chosen, initrd: files.initrd && { start: 0, end: 0 } });
@@ -67,7 +67,8 @@ export function prepareBoot(files: BootFiles, board: BoardDescription, seeds: Se
   return { placement, tree, blob: writeFdt(tree), patched };
 }
 
-function readTree(file: { readonly bytes: Uint8Array; readonly name: string }): Fdt {
+/** A user's blob as a tree; throws Failure when it is none. */
+export function readTree(file: { readonly bytes: Uint8Array; readonly name: string }): Fdt {
   const read = readFdt(file.bytes);
   if (!read.ok) throw new Failure("HV-DTB-DATA", `${file.name}: is no usable device tree: ${read.why}`, { hint: "get or compile the file again, or boot with --dtb auto" });
   return read.tree;

@@ -1,0 +1,67 @@
+// src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
+import { Failure } from "../failure.ts";
+import { checkCpus, checkMemory, readBootFiles, type StartOptions } from "../library.ts";
+import { TRACES, type TraceKind } from "../machine-protocol.ts";
+import type { BootFiles } from "../machine/boot.ts";
+import { parseSize } from "./size.ts";
+
+export const bootArgs = {
+  image: { type: "positional", description: "Kernel (Image, Image.gz, Image.zst, vmlinuz.efi), or the word debian", required: true },
+  dtb: { type: "string", description: "auto describes the board; or a device tree blob to patch and boot with", default: "auto", valueHint: "auto|FILE" },
+  initrd: { type: "string", description: "Initial file system: cpio archives, packed or not", valueHint: "FILE" },
+  cmdline: { type: "string", description: "The kernel's command line", default: "console=ttyAMA0", valueHint: "TEXT" },
+  memory: { type: "string", alias: "m", description: "Guest memory, with its unit", default: "512M", valueHint: "SIZE" },
+  cpus: { type: "string", alias: "c", description: "CPUs, 1 to 8", default: "1", valueHint: "N" },
+  accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software" },
+  reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
+  trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
+  suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
+  kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },
+  mirror: { type: "string", description: "With debian: mirror (default: HV_DEBIAN_MIRROR, else apt's configuration)", valueHint: "URL" },
+  verbose: { type: "boolean", alias: "v", description: "Tell on stderr what is chosen and done" },
+} as const;
+
+export interface BootArguments {
+  readonly image: string;
+  readonly dtb: string;
+  readonly initrd?: string | undefined;
+  readonly cmdline: string;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly suite?: string | undefined;
+  readonly kernel?: string | undefined;
+  readonly mirror?: string | undefined;
+}
+
+export const parseCpus = (text: string): number => checkCpus(/^\d{1,4}$/.test(text) ? Number(text) : NaN);
+
+/** The kinds of `--trace`, or a refusal. */
+export function parseTrace(list: string | undefined): readonly TraceKind[] {
+  if (list === undefined) return [];
+  return list.split(",").map(word => {
+    const found = TRACES.find(kind => kind === word.trim());
+    if (found === undefined) throw new Failure("HV-USAGE-TRACE", `--trace: ${JSON.stringify(word)} is nothing that can be traced`, { hint: `a list of ${TRACES.join(", ")}` });
+    return found;
+  });
+}
+
+/** Reads what boots, pulling it first when it is Debian's. */
+export async function readBootArguments(given: BootArguments): Promise<{ readonly files: BootFiles; readonly cpus: number; readonly ramSize: number }> {
+  const cpus = parseCpus(given.cpus), memory = checkMemory(parseSize(given.memory, "--memory"));
+  let options: StartOptions = { kernel: given.image, dtb: given.dtb, initrd: given.initrd, cmdline: given.cmdline, cpus, memory };
+  if (given.image === "debian") {
+    const [{ pullDebian }, { progressReporter }] = await Promise.all([import("../host/debian/pull.ts"), import("./pull.ts")]);
+    const reporter = progressReporter(process.stderr);
+    try {
+      const found = await pullDebian({ mirror: given.mirror, suite: given.suite, kernel: given.kernel, log: reporter.log, progress: reporter.progress });
+      options = { ...options, kernel: found.kernel, initrd: given.initrd ?? found.initramfs };
+    } finally {
+      reporter.done();
+    }
+  } else {
+    for (const name of ["suite", "kernel", "mirror"] as const) {
+      if (given[name] !== undefined) throw new Failure("HV-USAGE", `--${name}: says which Debian to boot, but the image is ${given.image}`, { hint: `hv run debian --${name} ${given[name]}` });
+    }
+  }
+  return readBootFiles(options);
+}
