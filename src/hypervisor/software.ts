@@ -5,13 +5,19 @@ import { pstate } from "../cpu/exception.ts";
 import type { Exit } from "../cpu/exit.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
+import { warmUp } from "../cpu/interpret/warm-up.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { Offset } from "../cpu/state.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
 import type { RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
 
 /** Makes a VM whose cores read time from `clock`. */
-export function createSoftwareVm(clock: Clock): Vm { return new SoftwareVm(clock); }
+export function createSoftwareVm(clock: Clock): Vm {
+  if (!warm) warmUp(clock);
+  warm = true;
+  return new SoftwareVm(clock);
+}
+let warm = false;
 
 class SoftwareVm implements Vm {
   readonly backend = "software";

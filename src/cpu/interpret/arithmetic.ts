@@ -26,7 +26,7 @@ export function addFlags64(cpu: Cpu, xLo: number, xHi: number, yLo: number, yHi:
 export function add64(cpu: Cpu, xLo: number, xHi: number, yLo: number, yHi: number, carry: number): void {
   const low = (xLo >>> 0) + (yLo >>> 0) + carry;
   cpu.lo = low | 0;
-  cpu.hi = (xHi + yHi + (low > 0xffff_ffff ? 1 : 0)) | 0;
+  cpu.hi = (((xHi + yHi) | 0) + (low > 0xffff_ffff ? 1 : 0)) | 0;
 }
 /** N and Z of a logical result, C and V zero. */
 export const logicFlags = (cpu: Cpu, lo: number, hi: number, wide: number): void => {
@@ -75,11 +75,11 @@ export function mulHigh32(a: number, b: number): number {
   const al = a & 0xffff, ah = a >>> 16, bl = b & 0xffff, bh = b >>> 16;
   const u = (Math.imul(ah, bl) + (Math.imul(al, bl) >>> 16)) | 0;
   const v = (Math.imul(al, bh) + (u & 0xffff)) | 0;
-  return (Math.imul(ah, bh) + (u >>> 16) + (v >>> 16)) | 0;
+  return (((Math.imul(ah, bh) + (u >>> 16)) | 0) + (v >>> 16)) | 0;
 }
 /** Low 64 bits of a 64 × 64 product. */
 export function mul64(cpu: Cpu, aLo: number, aHi: number, bLo: number, bHi: number): void {
-  cpu.hi = (mulHigh32(aLo, bLo) + Math.imul(aLo, bHi) + Math.imul(aHi, bLo)) | 0;
+  cpu.hi = (((mulHigh32(aLo, bLo) + Math.imul(aLo, bHi)) | 0) + Math.imul(aHi, bLo)) | 0;
   cpu.lo = Math.imul(aLo, bLo);
 }
 /** High 64 bits of an unsigned 64 × 64 product. */

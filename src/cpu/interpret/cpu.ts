@@ -166,7 +166,7 @@ export class Cpu {
   /** PC = PC + a signed byte offset. */
   branch(offset: number): Result {
     const lo = ((this.x[PC] as number) >>> 0) + offset;
-    this.x[PC + 1] = (this.x[PC + 1] as number) + (lo > 0xffff_ffff ? 1 : lo < 0 ? -1 : 0);
+    this.x[PC + 1] = ((this.x[PC + 1] as number) + (lo > 0xffff_ffff ? 1 : lo < 0 ? -1 : 0)) | 0;
     this.x[PC] = lo;
     return Jump;
   }

@@ -34,6 +34,7 @@ const Kind = {
   b: 40, bl: 41, bcond: 42, cbz64: 43, cbnz64: 44, cbz32: 45, cbnz32: 46, tbz: 47, tbnz: 48,
   ldr64: 49, ldr32: 50, ldr16: 51, ldr8: 52, str64: 53, str32: 54, str16: 55, str8: 56,
   ldr64reg: 57, ldr32reg: 58, ldr8reg: 59, str64reg: 60, ldp64: 61, stp64: 62, umaddl: 63,
+  nop: 64, add64lsr: 65, add64uxtw: 66, addsImm64: 67, addsImm32: 68, adc64: 69, br: 70,
 } as const;
 
 /** CONDITIONS[cond << 4 | nzcv] is 1 when the condition holds. ARM DDI 0487, C1.2.4. */
@@ -77,29 +78,52 @@ export function execute(cpu: Cpu, limit: number): number {
         // d = A, n = B, m = C: word indexes of the low halves
         case Kind.add64: {
           const a = x[B] as number, lo = (a + (x[C] as number)) | 0;
-          x[A + 1] = (x[B + 1] as number) + (x[C + 1] as number) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+          x[A + 1] = ((((x[B + 1] as number) + (x[C + 1] as number)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
         case Kind.add64lsl: {
           const by = cache[e + 5] as number;
           const a = x[B] as number, m = x[C] as number, lo = (a + (m << by)) | 0;
-          x[A + 1] = (x[B + 1] as number) + (((x[C + 1] as number) << by) | (m >>> (32 - by))) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+          x[A + 1] = ((((x[B + 1] as number) + (((x[C + 1] as number) << by) | (m >>> (32 - by)))) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
-        case Kind.add32: x[A] = (x[B] as number) + (x[C] as number); x[A + 1] = 0; break;
+        case Kind.add64lsr: { // by D, or by 32 + D when E is set
+          const by = cache[e + 5] as number, mLo = x[C] as number, mHi = x[C + 1] as number;
+          const far = (cache[e + 6] as number) !== 0;
+          const a = x[B] as number, lo = (a + (far ? mHi >>> by : (mLo >>> by) | (mHi << (32 - by)))) | 0;
+          x[A + 1] = ((((x[B + 1] as number) + (far ? 0 : mHi >>> by)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          x[A] = lo;
+          break;
+        }
+        case Kind.add64uxtw: {
+          const by = cache[e + 5] as number, m = x[C] as number;
+          const a = x[B] as number, lo = (a + (m << by)) | 0;
+          x[A + 1] = (x[B + 1] as number) + (by === 0 ? 0 : m >>> (32 - by)) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+          x[A] = lo;
+          break;
+        }
+        case Kind.adc64: {
+          const a = x[B] as number, m = x[C] as number, carry = ((x[NZCV] as number) >>> 29) & 1;
+          const part = (a + m) | 0, lo = (part + carry) | 0;
+          x[A + 1] = (x[B + 1] as number) + (x[C + 1] as number) + ((part ^ MIN) < (a ^ MIN) ? 1 : 0) + (carry !== 0 && lo === 0 ? 1 : 0);
+          x[A] = lo;
+          break;
+        }
+        case Kind.nop: break;
+        case Kind.add32: x[A] = ((x[B] as number) + (x[C] as number)) | 0; x[A + 1] = 0; break;
         case Kind.sub64: {
           const a = x[B] as number, b = x[C] as number;
-          x[A + 1] = (x[B + 1] as number) - (x[C + 1] as number) - ((a ^ MIN) < (b ^ MIN) ? 1 : 0);
+          x[A + 1] = ((((x[B + 1] as number) - (x[C + 1] as number)) | 0) - ((a ^ MIN) < (b ^ MIN) ? 1 : 0)) | 0;
           x[A] = (a - b) | 0;
           break;
         }
-        case Kind.sub32: x[A] = (x[B] as number) - (x[C] as number); x[A + 1] = 0; break;
+        case Kind.sub32: x[A] = ((x[B] as number) - (x[C] as number)) | 0; x[A + 1] = 0; break;
         case Kind.subs64: {
           const aLo = x[B] as number, aHi = x[B + 1] as number, bLo = x[C] as number, bHi = x[C + 1] as number;
           const borrow = (aLo ^ MIN) < (bLo ^ MIN) ? 1 : 0;
-          const lo = (aLo - bLo) | 0, hi = (aHi - bHi - borrow) | 0;
+          const lo = (aLo - bLo) | 0, hi = (((aHi - bHi) | 0) - borrow) | 0;
           const below = aHi === bHi ? borrow : (aHi ^ MIN) < (bHi ^ MIN) ? 1 : 0;
           x[NZCV] = (hi & MIN) | ((lo | hi) === 0 ? Z : 0) | ((1 - below) << 29) | ((((aHi ^ bHi) & (aHi ^ hi)) >>> 31) << 28);
           if (A !== 2 * ZR) { x[A] = lo; x[A + 1] = hi; }
@@ -114,7 +138,7 @@ export function execute(cpu: Cpu, limit: number): number {
         case Kind.adds64: {
           const aLo = x[B] as number, aHi = x[B + 1] as number, bHi = x[C + 1] as number;
           const lo = (aLo + (x[C] as number)) | 0;
-          const hi = (aHi + bHi + ((lo ^ MIN) < (aLo ^ MIN) ? 1 : 0)) | 0;
+          const hi = (((aHi + bHi) | 0) + ((lo ^ MIN) < (aLo ^ MIN) ? 1 : 0)) | 0;
           // carry out of the top: both top bits set, or one set and the sum's clear
           const out = ((aHi & bHi) | ((aHi | bHi) & ~hi)) >>> 31;
           x[NZCV] = (hi & MIN) | ((lo | hi) === 0 ? Z : 0) | (out << 29) | ((((aHi ^ hi) & (bHi ^ hi)) >>> 31) << 28);
@@ -130,18 +154,18 @@ export function execute(cpu: Cpu, limit: number): number {
         // d = A, n = B, immediate = C
         case Kind.addImm64: {
           const a = x[B] as number, lo = (a + C) | 0;
-          x[A + 1] = (x[B + 1] as number) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+          x[A + 1] = ((x[B + 1] as number) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
         case Kind.subImm64: {
           const a = x[B] as number;
-          x[A + 1] = (x[B + 1] as number) - ((a ^ MIN) < (C ^ MIN) ? 1 : 0);
+          x[A + 1] = ((x[B + 1] as number) - ((a ^ MIN) < (C ^ MIN) ? 1 : 0)) | 0;
           x[A] = (a - C) | 0;
           break;
         }
-        case Kind.addImm32: x[A] = (x[B] as number) + C; x[A + 1] = 0; break;
-        case Kind.subImm32: x[A] = (x[B] as number) - C; x[A + 1] = 0; break;
+        case Kind.addImm32: x[A] = ((x[B] as number) + C) | 0; x[A + 1] = 0; break;
+        case Kind.subImm32: x[A] = ((x[B] as number) - C) | 0; x[A + 1] = 0; break;
         case Kind.subsImm64: {
           const aLo = x[B] as number, aHi = x[B + 1] as number;
           const borrow = (aLo ^ MIN) < (C ^ MIN) ? 1 : 0;
@@ -153,6 +177,19 @@ export function execute(cpu: Cpu, limit: number): number {
         case Kind.subsImm32: {
           const a = x[B] as number, lo = (a - C) | 0;
           x[NZCV] = (lo & MIN) | (lo === 0 ? Z : 0) | ((a ^ MIN) < (C ^ MIN) ? 0 : 1 << 29) | (((a & ~lo) >>> 31) << 28);
+          if (A !== 2 * ZR) { x[A] = lo; x[A + 1] = 0; }
+          break;
+        }
+        case Kind.addsImm64: {
+          const aLo = x[B] as number, aHi = x[B + 1] as number;
+          const lo = (aLo + C) | 0, hi = (aHi + ((lo ^ MIN) < (aLo ^ MIN) ? 1 : 0)) | 0;
+          x[NZCV] = (hi & MIN) | ((lo | hi) === 0 ? Z : 0) | (((aHi & ~hi) >>> 31) << 29) | (((~aHi & hi) >>> 31) << 28);
+          if (A !== 2 * ZR) { x[A] = lo; x[A + 1] = hi; }
+          break;
+        }
+        case Kind.addsImm32: {
+          const a = x[B] as number, lo = (a + C) | 0;
+          x[NZCV] = (lo & MIN) | (lo === 0 ? Z : 0) | ((lo ^ MIN) < (a ^ MIN) ? 1 << 29 : 0) | (((~a & lo) >>> 31) << 28);
           if (A !== 2 * ZR) { x[A] = lo; x[A + 1] = 0; }
           break;
         }
@@ -175,18 +212,18 @@ export function execute(cpu: Cpu, limit: number): number {
         case Kind.movk: x[A] = ((x[A] as number) & B) | C; break; // A: the half that changes
         case Kind.lsl64low: {
           const lo = x[B] as number;
-          x[A + 1] = ((x[B + 1] as number) << C) | (lo >>> (32 - C));
+          x[A + 1] = (((x[B + 1] as number) << C) | (lo >>> (32 - C))) | 0;
           x[A] = lo << C;
           break;
         }
         case Kind.lsr64low: {
           const hi = x[B + 1] as number;
-          x[A] = ((x[B] as number) >>> C) | (hi << (32 - C));
-          x[A + 1] = hi >>> C;
+          x[A] = (((x[B] as number) >>> C) | (hi << (32 - C))) | 0;
+          x[A + 1] = (hi >>> C) | 0;
           break;
         }
-        case Kind.lsr64high: x[A] = (x[B + 1] as number) >>> C; x[A + 1] = 0; break;
-        case Kind.ubfm32: x[A] = ((x[B] as number) << C) >>> (cache[e + 5] as number); x[A + 1] = 0; break;
+        case Kind.lsr64high: x[A] = ((x[B + 1] as number) >>> C) | 0; x[A + 1] = 0; break;
+        case Kind.ubfm32: x[A] = (((x[B] as number) << C) >>> (cache[e + 5] as number)) | 0; x[A + 1] = 0; break;
         case Kind.sxtw: { const lo = x[B] as number; x[A] = lo; x[A + 1] = lo >> 31; break; }
         // D = the condition, shifted left by 4
         case Kind.csel64: {
@@ -210,23 +247,23 @@ export function execute(cpu: Cpu, limit: number): number {
           break;
         }
         case Kind.csinc32:
-          x[A] = CONDITIONS[(cache[e + 5] as number) | ((x[NZCV] as number) >>> 28)] !== 0 ? x[B] as number : (x[C] as number) + 1;
+          x[A] = CONDITIONS[(cache[e + 5] as number) | ((x[NZCV] as number) >>> 28)] !== 0 ? x[B] as number : ((x[C] as number) + 1) | 0;
           x[A + 1] = 0;
           break;
         // D = the addend
         case Kind.madd64: {
           const aLo = x[B] as number, bLo = x[C] as number, D = cache[e + 5] as number;
-          const hi = mulHigh32(aLo, bLo) + Math.imul(aLo, x[C + 1] as number) + Math.imul(x[B + 1] as number, bLo);
+          const hi = (((mulHigh32(aLo, bLo) + Math.imul(aLo, x[C + 1] as number)) | 0) + Math.imul(x[B + 1] as number, bLo)) | 0;
           const d = x[D] as number, lo = (Math.imul(aLo, bLo) + d) | 0;
-          x[A + 1] = hi + (x[D + 1] as number) + ((lo ^ MIN) < (d ^ MIN) ? 1 : 0);
+          x[A + 1] = (((hi + (x[D + 1] as number)) | 0) + ((lo ^ MIN) < (d ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
-        case Kind.madd32: x[A] = Math.imul(x[B] as number, x[C] as number) + (x[cache[e + 5] as number] as number); x[A + 1] = 0; break;
+        case Kind.madd32: x[A] = (Math.imul(x[B] as number, x[C] as number) + (x[cache[e + 5] as number] as number)) | 0; x[A + 1] = 0; break;
         case Kind.umaddl: {
           const aLo = x[B] as number, bLo = x[C] as number, D = cache[e + 5] as number;
           const d = x[D] as number, lo = (Math.imul(aLo, bLo) + d) | 0;
-          x[A + 1] = mulHigh32(aLo, bLo) + (x[D + 1] as number) + ((lo ^ MIN) < (d ^ MIN) ? 1 : 0);
+          x[A + 1] = (((mulHigh32(aLo, bLo) + (x[D + 1] as number)) | 0) + ((lo ^ MIN) < (d ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
@@ -237,7 +274,7 @@ export function execute(cpu: Cpu, limit: number): number {
           break;
         case Kind.adrp: { // B, C: the offset in bytes, low and high
           const a = pc & -4096, lo = (a + B) | 0;
-          x[A + 1] = (x[PC + 1] as number) + C + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+          x[A + 1] = ((((x[PC + 1] as number) + C) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           x[A] = lo;
           break;
         }
@@ -250,6 +287,10 @@ export function execute(cpu: Cpu, limit: number): number {
           if (jump(x, pc, A)) { pc = x[PC] as number; if (n < limit) continue page; }
           break page;
         }
+        case Kind.br: // A: the register
+          cpu.branchTo(x[A] as number, x[A + 1] as number);
+          if ((((x[PC] as number) ^ pc) & -4093) === 0 && x[PC + 1] === cpu.codeHi && n < limit) { pc = x[PC] as number; continue page; }
+          break page;
         case Kind.b:
           if (jump(x, pc, A)) { pc = x[PC] as number; if (n < limit) continue page; }
           break page;
@@ -286,7 +327,7 @@ export function execute(cpu: Cpu, limit: number): number {
         // 1 = write back after = F
         case Kind.ldr64: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 7) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -302,7 +343,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.ldr32: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 3) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -317,7 +358,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.ldr16: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 1) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -332,7 +373,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.ldr8: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === (lo & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -349,7 +390,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.str64: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === ((lo + 7) & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -365,7 +406,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.str32: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === ((lo + 3) & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -379,7 +420,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.str16: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === ((lo + 1) & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -393,7 +434,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.str8: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === (lo & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -409,7 +450,7 @@ export function execute(cpu: Cpu, limit: number): number {
         // t = A, base = B, index = C, shift = D (64-bit index, LSL)
         case Kind.ldr64reg: {
           const by = cache[e + 5] as number, m = x[C] as number, a = x[B] as number, lo = (a + (m << by)) | 0;
-          const hi = ((x[B + 1] as number) + ((x[C + 1] as number) << by) + (by === 0 ? 0 : m >>> (32 - by)) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((((x[B + 1] as number) + ((x[C + 1] as number) << by)) | 0) + (by === 0 ? 0 : m >>> (32 - by))) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 7) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -424,7 +465,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.ldr32reg: {
           const by = cache[e + 5] as number, m = x[C] as number, a = x[B] as number, lo = (a + (m << by)) | 0;
-          const hi = ((x[B + 1] as number) + ((x[C + 1] as number) << by) + (by === 0 ? 0 : m >>> (32 - by)) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((((x[B + 1] as number) + ((x[C + 1] as number) << by)) | 0) + (by === 0 ? 0 : m >>> (32 - by))) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 3) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -439,7 +480,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.ldr8reg: {
           const m = x[C] as number, a = x[B] as number, lo = (a + m) | 0;
-          const hi = ((x[B + 1] as number) + (x[C + 1] as number) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (x[C + 1] as number)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === (lo & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number;
@@ -454,7 +495,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.str64reg: {
           const by = cache[e + 5] as number, m = x[C] as number, a = x[B] as number, lo = (a + (m << by)) | 0;
-          const hi = ((x[B + 1] as number) + ((x[C + 1] as number) << by) + (by === 0 ? 0 : m >>> (32 - by)) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((((x[B + 1] as number) + ((x[C + 1] as number) << by)) | 0) + (by === 0 ? 0 : m >>> (32 - by))) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === ((lo + 7) & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -470,7 +511,7 @@ export function execute(cpu: Cpu, limit: number): number {
         // t = A, base = B, offset = C, write-back offset = D (0: none), SP mask = E, second register = F
         case Kind.ldp64: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t] === ((lo + 15) & -4096) && x[t + 1] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -489,7 +530,7 @@ export function execute(cpu: Cpu, limit: number): number {
         }
         case Kind.stp64: {
           const a = x[B] as number, lo = (a + C) | 0;
-          const hi = ((x[B + 1] as number) + (C >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
+          const hi = ((((x[B + 1] as number) + (C >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
           const t = tlb + ((lo >>> 12) & 1023) * 8;
           if (x[t + 2] === ((lo + 15) & -4096) && x[t + 3] === hi && (a & (cache[e + 6] as number)) === 0) {
             const ram = x[t + 6] as number, view = views[ram >>> 19] as DataView, at = (ram & 0x7ffff) * 4096 + (lo & 4095);
@@ -519,7 +560,7 @@ export function execute(cpu: Cpu, limit: number): number {
       pc = (pc + 4) | 0;
       if ((pc & 4095) !== 0 && n < limit) continue;
       x[PC] = pc;
-      if (pc === 0) x[PC + 1] = (x[PC + 1] as number) + 1;
+      if (pc === 0) x[PC + 1] = ((x[PC + 1] as number) + 1) | 0;
       break;
     }
   }
@@ -549,12 +590,12 @@ function jump(x: Int32Array, pc: number, offset: number): boolean {
   x[PC] = lo;
   if (((lo ^ pc) & -4096) === 0) return true;
   const carry = (lo ^ MIN) < (pc ^ MIN) ? 1 : 0;
-  x[PC + 1] = (x[PC + 1] as number) + (offset >> 31) + carry;
+  x[PC + 1] = ((((x[PC + 1] as number) + (offset >> 31)) | 0) + carry) | 0;
   return false;
 }
 function writeBack(x: Int32Array, base: number, offset: number): void {
   const a = x[base] as number, lo = (a + offset) | 0;
-  x[base + 1] = (x[base + 1] as number) + (offset >> 31) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0);
+  x[base + 1] = ((((x[base + 1] as number) + (offset >> 31)) | 0) + ((lo ^ MIN) < (a ^ MIN) ? 1 : 0)) | 0;
   x[base] = lo;
 }
 
@@ -607,7 +648,14 @@ export function hotForm(cpu: Cpu, name: string, fields: Fields): Int32Array {
   switch (name) {
     case "ADD_reg":
       if (wide && real && get("h") === 0 && get("i") > 0 && get("i") < 32) return form(Kind.add64lsl, d, n, m, get("i"));
+      if (wide && real && get("h") === 1 && get("i") > 0) return form(Kind.add64lsr, d, n, m, get("i") & 31, get("i") >>> 5);
       return get("h") === 3 ? form(Kind.general, 0) : three(Kind.add64, Kind.add32);
+    case "ADD_ext": return wide && get("o") === 2 && get("i") < 5 ? form(Kind.add64uxtw, 2 * get("D"), N, m, get("i")) : form(Kind.general, 0);
+    case "ADC": return wide && real ? form(Kind.adc64, d, n, m) : form(Kind.general, 0);
+    case "ADDS_imm": return form(wide ? Kind.addsImm64 : Kind.addsImm32, d, N, immediate);
+    case "HINT": return form(Kind.nop, 0);
+    case "RET":
+    case "BR": return form(Kind.br, n);
     case "SUB_reg": return get("h") === 3 ? form(Kind.general, 0) : three(Kind.sub64, Kind.sub32);
     case "SUBS_reg": return get("h") === 3 || shifted ? form(Kind.general, 0) : form(wide ? Kind.subs64 : Kind.subs32, d, n, m);
     case "ADDS_reg": return get("h") === 3 || shifted || !wide ? form(Kind.general, 0) : form(Kind.adds64, d, n, m);
