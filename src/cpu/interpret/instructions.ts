@@ -9,6 +9,7 @@ import type { Cpu, Instruction, Result } from "./cpu.ts";
 import { interpretDataImm } from "./data-imm.ts";
 import { interpretDataReg } from "./data-reg.ts";
 import { interpretLoadStore, interpretLoadStoreFp } from "./load-store.ts";
+import { simdInstructions } from "./simd-instructions.ts";
 import { interpretSystem } from "./system.ts";
 
 /** Wraps every handler of a SIMD&FP table in the check of CPACR_EL1.FPEN. */
@@ -27,4 +28,5 @@ export const instructions: readonly Instruction[] = [
   ...join<typeof dataReg, Cpu, Result>(dataReg, interpretDataReg),
   ...join<typeof loadStore, Cpu, Result>(loadStore, interpretLoadStore),
   ...guarded(loadStoreFp, interpretLoadStoreFp),
+  ...simdInstructions,
 ];
