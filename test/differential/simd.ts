@@ -1,6 +1,6 @@
 // test/differential/simd.ts — random floating-point, SIMD and cryptographic instructions, drawn from the encoding tables,
 // executed one by one under qemu-aarch64 and by the interpreter; every register, flag and byte of memory is compared.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { NativeMemory } from "../../ffi/memory.ts";
@@ -28,8 +28,16 @@ export function missing(): string | undefined {
   return undefined;
 }
 
-export function buildRunner(): string {
-  const out = join(mkdtempSync(join(tmpdir(), "hv-simd-")), "runner");
+/** Builds the runner, hands its path to `body`, and removes it with everything beside it. */
+export function withRunner<T>(body: (runner: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), "hv-simd-"));
+  try {
+    return body(buildRunner(join(directory, "runner")));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+function buildRunner(out: string): string {
   const built = Bun.spawnSync([CC, "-nostdlib", "-static", "-Wl,-N", "-Wl,--section-start=.data=0x5ff000", "-o", out,
     join(import.meta.dir, "simd-runner.s")]);
   if (built.exitCode !== 0) throw new Error(built.stderr.toString());
@@ -253,8 +261,8 @@ export function compareWords(runner: string, seed: number, count: number): Outco
 
 if (import.meta.main) { // bun test/differential/simd.ts [seed] [cases per encoding] [names, or "words" for any word]
   const [seed = "1", count = "100", names = "."] = process.argv.slice(2);
-  const runner = buildRunner();
-  const { cases, differences } = names === "words" ? compareWords(runner, Number(seed), Number(count)) : compare(runner, Number(seed), Number(count), new RegExp(names));
+  const { cases, differences } = withRunner(runner => names === "words"
+    ? compareWords(runner, Number(seed), Number(count)) : compare(runner, Number(seed), Number(count), new RegExp(names)));
   const byName = new Map<string, string[]>();
   for (const text of differences) {
     const name = text.split(" ")[0]!;
