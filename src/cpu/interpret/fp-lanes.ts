@@ -21,9 +21,6 @@ export const formatOf = (g: number): Format => (g === 0 ? F32 : F64);
 type Host = (a: number, b: number, fpsr: number) => number;
 /** A binary operation: `single` and `double` answer NaN when only `exact` will do. */
 export interface FpOp { readonly exact: Binary; readonly single: Host; readonly double: Host }
-const never: Host = () => NaN;
-const exactOnly = (exact: Binary): FpOp => ({ exact, single: never, double: never });
-
 /** Of two ordinary numbers that differ the host knows the greater. */
 const greater: Host = (a, b) => (a > b ? a : a < b ? b : NaN);
 const less: Host = (a, b) => (a < b ? a : a > b ? b : NaN);
@@ -40,9 +37,13 @@ export const Fp: Readonly<Record<FpName, FpOp>> = {
   min: { exact: fpMin, single: less, double: less },
   maxnm: { exact: fpMaxNum, single: greater, double: greater },
   minnm: { exact: fpMinNum, single: less, double: less },
-  recps: exactOnly(fpRecipStep),
-  rsqrts: exactOnly(fpRSqrtStep),
-  abd: exactOnly((f, e, a, b) => fpSub(f, e, a, b) & ~f.signBit),
+  recps: { exact: fpRecipStep, single: (a, b, fpsr) => mulAdd32(2, -a, b, fpsr), double: (a, b, fpsr) => mulAdd64(2, -a, b, fpsr) },
+  // Halving changes no bit of a result that is not tiny, and 3 - a * b is never tiny without being zero.
+  rsqrts: { exact: fpRSqrtStep, single: (a, b, fpsr) => mulAdd32(3, -a, b, fpsr) / 2, double: (a, b, fpsr) => mulAdd64(3, -a, b, fpsr) / 2 },
+  abd: {
+    exact: (f, e, a, b) => fpSub(f, e, a, b) & ~f.signBit,
+    single: (a, b, fpsr) => Math.abs(add32(a, -b, fpsr)), double: (a, b, fpsr) => Math.abs(add64(a, -b, fpsr)),
+  },
 };
 
 /** R[i] = op(P[j], Q[k]). */
@@ -110,19 +111,30 @@ export function mapMulAdd(count: number, g: number, negateProduct: boolean, nega
   }
 }
 
-/** R[i] = all ones where the comparison holds. */
-export type FpTest = (f: Format, e: FpEnv, a: bigint, b: bigint) => boolean;
-const magnitudes = (test: FpTest): FpTest => (f, e, a, b) => test(f, e, a & ~f.signBit, b & ~f.signBit);
+/** A comparison: `host` decides for two numbers, `exact` also for NaNs and flushed denormals. */
+export interface FpTest { readonly exact: (f: Format, e: FpEnv, a: bigint, b: bigint) => boolean; readonly host: (a: number, b: number) => boolean }
+const magnitudes = (test: FpTest): FpTest => ({
+  exact: (f, e, a, b) => test.exact(f, e, a & ~f.signBit, b & ~f.signBit), host: (a, b) => test.host(Math.abs(a), Math.abs(b)),
+});
+const ge: FpTest = { exact: fpGreaterEqual, host: (a, b) => a >= b };
+const gt: FpTest = { exact: fpGreater, host: (a, b) => a > b };
 export const Test: Readonly<Record<"eq" | "ge" | "gt" | "le" | "lt" | "age" | "agt", FpTest>> = {
-  eq: fpEqual, ge: fpGreaterEqual, gt: fpGreater, le: (f, e, a, b) => fpGreaterEqual(f, e, b, a), lt: (f, e, a, b) => fpGreater(f, e, b, a),
-  age: magnitudes(fpGreaterEqual), agt: magnitudes(fpGreater),
+  eq: { exact: fpEqual, host: (a, b) => a === b }, ge, gt, age: magnitudes(ge), agt: magnitudes(gt),
+  le: { exact: (f, e, a, b) => fpGreaterEqual(f, e, b, a), host: (a, b) => a <= b },
+  lt: { exact: (f, e, a, b) => fpGreater(f, e, b, a), host: (a, b) => a < b },
 };
+/** R[i] = all ones where the comparison of A[i] and B[i] holds. */
 export function mapTest(test: FpTest, count: number, g: number): void {
-  const f = formatOf(g);
+  const host = (env.fpcr & Fpcr.FZ) === 0;
   for (let i = 0; i < count; i++) {
-    const holds = test(f, env, bitsOf(A, g, i), bitsOf(B, g, i));
+    const a = (g === 0 ? A.f32 : A.f64)[i] as number;
+    const b = (g === 0 ? B.f32 : B.f64)[i] as number;
+    const holds = host && a === a && b === b ? test.host(a, b) : test.exact(formatOf(g), env, bitsOf(A, g, i), bitsOf(B, g, i));
     if (g === 0) R.i32[i] = holds ? -1 : 0;
-    else R.i64[i] = holds ? -1n : 0n;
+    else {
+      R.i32[2 * i] = holds ? -1 : 0;
+      R.i32[2 * i + 1] = holds ? -1 : 0;
+    }
   }
 }
 

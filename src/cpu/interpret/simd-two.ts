@@ -5,6 +5,7 @@ import type { simdTwo } from "../a64/simd-two.ts";
 import { fpConvert } from "../fp/convert.ts";
 import { fpRecipEstimate, fpRecpX, fpRSqrtEstimate, unsignedRecipEstimate, unsignedRSqrtEstimate } from "../fp/estimate.ts";
 import { F16, F32, F64, Rounding, roundingMode } from "../fp/format.ts";
+import { hostRounds, narrow as toSingle } from "../fp/host.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
 import {
   Fp, Test, mapFromInteger, mapRound, mapSqrt, mapTest, mapToInteger, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary,
@@ -194,7 +195,14 @@ const fcvtn: On<Vector> = (cpu, f) => {
   const r = ready(cpu, false);
   if (r !== Next) return r;
   operands(cpu, f);
-  if (f.g === 1) for (let i = 0; i < 2; i++) R.u32[i] = Number(fpConvert(F64, F32, env, A.u64[i] as bigint));
+  const host = hostRounds(env.fpcr);
+  if (f.g === 1) {
+    for (let i = 0; i < 2; i++) {
+      const r = host ? toSingle(A.f64[i] as number, env.fpsr) : NaN;
+      if (r === r) R.f32[i] = r;
+      else R.u32[i] = Number(fpConvert(F64, F32, env, A.u64[i] as bigint));
+    }
+  }
   else for (let i = 0; i < 4; i++) R.u16[i] = Number(fpConvert(F32, F16, env, BigInt(A.u32[i] as number)));
   storeNarrow(cpu, f.x, f.q !== 0);
   end(cpu);
@@ -206,7 +214,14 @@ const fcvtl: On<Vector> = (cpu, f) => {
   if (r !== Next) return r;
   operands(cpu, f);
   if (f.q !== 0) upperHalf(A);
-  if (f.g === 1) for (let i = 0; i < 2; i++) R.u64[i] = fpConvert(F32, F64, env, BigInt(A.u32[i] as number));
+  const host = hostRounds(env.fpcr);
+  if (f.g === 1) {
+    for (let i = 0; i < 2; i++) {
+      const v = A.f32[i] as number;
+      if (host && v === v) R.f64[i] = v;
+      else R.u64[i] = fpConvert(F32, F64, env, BigInt(A.u32[i] as number));
+    }
+  }
   else for (let i = 0; i < 4; i++) R.u32[i] = Number(fpConvert(F16, F32, env, BigInt(A.u16[i] as number)));
   return result(cpu, f);
 };
