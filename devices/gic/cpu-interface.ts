@@ -27,6 +27,7 @@ const CTLR = {
 const CTLR_RW = CTLR.EnableGrp0 | CTLR.EnableGrp1 | CTLR.AckCtl | CTLR.FIQEn | CTLR.CBPR | CTLR.bypass | CTLR.EOImode;
 /** Architecture version 2, implementer Arm. */
 const IIDR = 0x0002_043b;
+const ALL_CPUS = (1 << MAX_CPUS) - 1;
 const SPURIOUS = 1023;
 /** Answers an acknowledge that would have to take the other group's interrupt. */
 const OTHER_GROUP = 1022;
@@ -63,11 +64,13 @@ export class CpuInterface implements MmioDevice<CpuInterfaceState> {
     this.#distributor = wires.distributor;
   }
 
-  /** Drives both lines of every CPU from the present state. */
-  update(): void {
+  /** Drives both lines of the CPUs in a set (bits) from the present state. */
+  update(set: number): void {
     const { cpus, irq, fiq } = this.#wires;
     for (let cpu = 0; cpu < cpus; cpu++) {
-      const id = this.#deliverable(cpu);
+      if (((set >>> cpu) & 1) === 0) continue;
+      const found = this.#deliverable(cpu);
+      const id = found === NONE ? NONE : found & 0xffff;
       const asFiq = id !== NONE && (this.#s.ctlr[cpu]! & CTLR.FIQEn) !== 0 && this.#distributor.groupOf(cpu, id) === 0;
       irq[cpu]?.set(id !== NONE && !asFiq);
       fiq[cpu]?.set(asFiq);
@@ -103,21 +106,25 @@ export class CpuInterface implements MmioDevice<CpuInterfaceState> {
     const cpu = this.#wires.accessor();
     const at = offset & ~3;
     const word = writeLane(0, offset, size, value);
+    let affected = 1 << cpu;
     switch (at) {
       case Reg.CTLR: s.ctlr[cpu] = writeLane(s.ctlr[cpu]!, offset, size, value) & CTLR_RW; break;
       case Reg.PMR: if ((offset & 3) === 0) s.pmr[cpu] = value; break;
       case Reg.BPR: if ((offset & 3) === 0) s.bpr[cpu] = value & 7; break;
       case Reg.ABPR: if ((offset & 3) === 0) s.abpr[cpu] = Math.max(value & 7, 1); break;
-      case Reg.EOIR: this.#end(cpu, word & 0x3ff, false); break;
-      case Reg.AEOIR: this.#end(cpu, word & 0x3ff, true); break;
+      case Reg.EOIR: case Reg.AEOIR:
+        this.#end(cpu, word & 0x3ff, at === Reg.AEOIR);
+        affected |= this.#distributor.routes(cpu, word & 0x3ff);
+        break;
       case Reg.DIR: // UNPREDICTABLE while EOIR deactivates: ignored
         if ((s.ctlr[cpu]! & CTLR.EOImode) !== 0) this.#distributor.deactivate(cpu, word & 0x3ff);
+        affected |= this.#distributor.routes(cpu, word & 0x3ff);
         break;
       default:
         if (at >= Reg.APR && at < Reg.NSAPR + 16) s.apr[aprIndex(cpu, at)] = writeLane(s.apr[aprIndex(cpu, at)]!, offset, size, value);
         else this.#wires.trace.note("gicc", "write ignored", offset, value);
     }
-    this.update();
+    this.update(affected);
   }
 
   /** The bits of a priority that decide preemption. ABPR counts one lower than BPR. */
@@ -136,7 +143,7 @@ export class CpuInterface implements MmioDevice<CpuInterfaceState> {
     return IDLE;
   }
 
-  /** The interrupt signalled to the CPU now: enabled, above the mask, and able to preempt. NONE otherwise. */
+  /** The interrupt signalled to the CPU now, enabled, above the mask, and able to preempt: priority << 16 | id, or NONE. */
   #deliverable(cpu: number): number {
     const pending = this.#distributor.highest(cpu);
     if (pending === NONE) return NONE;
@@ -147,19 +154,20 @@ export class CpuInterface implements MmioDevice<CpuInterfaceState> {
     if ((this.#s.ctlr[cpu]! & enable) === 0 || priority >= this.#s.pmr[cpu]!) return NONE;
     const running = this.#running(cpu);
     if (running !== IDLE && (priority & this.#groupMask(cpu, group)) >= running) return NONE;
-    return id;
+    return pending;
   }
 
   #acknowledge(cpu: number, alias: boolean): number {
-    const id = this.#deliverable(cpu);
-    if (id === NONE) return SPURIOUS;
+    const found = this.#deliverable(cpu);
+    if (found === NONE) return SPURIOUS;
+    const id = found & 0xffff;
     const group = this.#distributor.groupOf(cpu, id);
     if (alias && group === 0) return SPURIOUS;
     if (!alias && group === 1 && (this.#s.ctlr[cpu]! & CTLR.AckCtl) === 0) return OTHER_GROUP;
-    const level = ((this.#distributor.highest(cpu) >> 16) & this.#groupMask(cpu, group)) >> 1;
+    const level = ((found >> 16) & this.#groupMask(cpu, group)) >> 1;
     const source = this.#distributor.acknowledge(cpu, id);
     this.#s.apr[cpu * APR_WORDS * 2 + group * APR_WORDS + (level >> 5)]! |= 1 << (level & 31);
-    this.update();
+    this.update((1 << cpu) | this.#distributor.routes(cpu, id));
     return id | (source << 10);
   }
 
@@ -197,7 +205,7 @@ export class CpuInterface implements MmioDevice<CpuInterfaceState> {
 
   reset(): void {
     this.#s = reset();
-    this.update();
+    this.update(ALL_CPUS);
   }
   snapshot(): CpuInterfaceState { return structuredClone(this.#s); }
   restore(state: CpuInterfaceState): void { this.#s = structuredClone(state); }

@@ -58,8 +58,8 @@ export interface DistributorWires {
   readonly cpus: number;
   /** The CPU whose access is being served. */
   readonly accessor: () => number;
-  /** The most urgent interrupt of any CPU may have changed. */
-  readonly changed: () => void;
+  /** The most urgent interrupt of the CPUs in this set (bits) may have changed. */
+  readonly changed: (cpus: number) => void;
   readonly trace: Trace;
 }
 
@@ -81,17 +81,19 @@ export class Distributor implements MmioDevice<DistributorState> {
   // --- inputs ---
 
   /** The line of shared peripheral interrupt `n` (interrupt id 32 + n). */
-  spi(n: number): IrqLine { return { set: level => this.#input(bank(0, 1 + (n >> 5)), 1 << (n & 31), level) }; }
+  spi(n: number): IrqLine { return { set: level => this.#input(0, 32 + n, level) }; }
   /** The line of private peripheral interrupt `n` (0..15, interrupt id 16 + n) of a CPU. */
-  ppi(cpu: number, n: number): IrqLine { return { set: level => this.#input(cpu, 1 << (16 + n), level) }; }
+  ppi(cpu: number, n: number): IrqLine { return { set: level => this.#input(cpu, 16 + n, level) }; }
 
-  #input(at: number, bit: number, level: boolean): void {
+  #input(cpu: number, id: number, level: boolean): void {
     const s = this.#s;
+    const at = bank(cpu, id >> 5);
+    const bit = 1 << (id & 31);
     const before = s.level[at]!;
     if (((before & bit) !== 0) === level) return;
     s.level[at] = before ^ bit;
     if (level && (s.edge[at]! & bit) !== 0) s.latch[at]! |= bit;
-    this.#wires.changed();
+    this.#wires.changed(this.routes(cpu, id));
   }
 
   // --- what the CPU interfaces ask ---
@@ -118,6 +120,10 @@ export class Distributor implements MmioDevice<DistributorState> {
     return best === 0x7fff_ffff ? NONE : best;
   }
 
+  /** The CPUs (bits) that an interrupt reaches; `cpu` is the one whose banked interrupts are meant. */
+  routes(cpu: number, id: number): number {
+    return id < 32 ? 1 << cpu : this.#cpus === 1 ? 1 : id < INTERRUPTS ? this.#s.targets[id - 32]! : 0;
+  }
   /** 0 or 1. */
   groupOf(cpu: number, id: number): number { return (this.#s.group[bank(cpu, id >> 5)]! >>> (id & 31)) & 1; }
   isActive(cpu: number, id: number): boolean {
@@ -212,7 +218,7 @@ export class Distributor implements MmioDevice<DistributorState> {
     else if (at === Reg.CTLR) {
       this.#s.ctlr = writeLane(this.#s.ctlr, offset, size, value) & (CTLR.EnableGrp0 | CTLR.EnableGrp1);
     } else this.#wires.trace.note("gicd", "write ignored", offset, value);
-    this.#wires.changed();
+    this.#wires.changed(this.#present);
   }
 
   #writeBits(cpu: number, at: number, offset: number, size: number, value: number): void {
@@ -298,7 +304,7 @@ export class Distributor implements MmioDevice<DistributorState> {
     const { level } = this.#s; // driven from outside
     this.#s = { ...reset(), level };
     this.#route();
-    this.#wires.changed();
+    this.#wires.changed(this.#present);
   }
   snapshot(): DistributorState { return structuredClone(this.#s); }
   restore(state: DistributorState): void {

@@ -20,9 +20,11 @@ export interface Gicv2Wires {
 export class Gicv2 {
   readonly distributor: Distributor;
   readonly cpuInterface: CpuInterface;
+  readonly #cpus: number;
   constructor(wires: Gicv2Wires) {
     const { cpus, accessor, irq, fiq, trace } = wires;
-    const distributor = new Distributor({ cpus, accessor, trace, changed: () => this.cpuInterface.update() });
+    this.#cpus = cpus;
+    const distributor = new Distributor({ cpus, accessor, trace, changed: set => this.cpuInterface.update(set) });
     this.distributor = distributor;
     this.cpuInterface = new CpuInterface({ cpus, accessor, irq, fiq, trace, distributor });
   }
@@ -37,5 +39,5 @@ export class Gicv2 {
     this.cpuInterface.reset();
   }
   /** Drives the CPU lines from the present state: after both devices are restored. */
-  refresh(): void { this.cpuInterface.update(); }
+  refresh(): void { this.cpuInterface.update((1 << this.#cpus) - 1); }
 }
