@@ -1,0 +1,98 @@
+// test/boot/linux.test.ts — Debian's own arm64 kernels, from power-on to a shell that answers, and down again.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { readCpio } from "../../src/boot/cpio.ts";
+import { VirtualMachine } from "../../src/library.ts";
+import { debianKernel } from "../support/debian.ts";
+
+const BOOT = 120_000;
+/** What a healthy kernel never says. */
+const TROUBLE = /WARNING:|BUG:|Oops|Unable to handle|Call trace|detected stalls|self-detected stall|soft lockup|nobody cared|segfault/i;
+
+/** Types a command at the prompt; what it printed. */
+async function command(vm: VirtualMachine, line: string): Promise<string> {
+  vm.console.write(`${line}\n`);
+  await vm.console.expect(new RegExp(`${line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\r\n`));
+  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
+}
+/** The file in the initramfs of a pulled kernel. */
+function fileOf(initramfs: string, name: string): Uint8Array {
+  const read = readCpio(gunzipSync(readFileSync(initramfs)));
+  if (!read.ok) throw new Error(read.why);
+  const found = read.entries.find(entry => entry.name === name)?.data;
+  if (found === undefined) throw new Error(`${name} is not in ${initramfs}`);
+  return found;
+}
+
+for (const kernel of ["6.1", "6.12-cloud"] as const) {
+  describe(`Debian's kernel ${kernel}`, () => {
+    let vm: VirtualMachine, initramfs: string, release: string;
+    beforeAll(async () => {
+      const pulled = await debianKernel(kernel);
+      ({ initramfs, release } = pulled);
+      vm = await VirtualMachine.start({ kernel: pulled.kernel, initrd: initramfs, cmdline: "console=ttyAMA0 earlycon" });
+      await vm.console.expect(/\/ # /, { timeout: BOOT });
+    }, BOOT + 60_000);
+    afterAll(async () => { await vm.close(); });
+
+    test("the log names what it found", () => {
+      const { text } = vm.console;
+      expect(text).toContain("Booting Linux on physical CPU 0x0000000000");
+      expect(text).toContain("Machine model: hypervisor-virt");
+      expect(text).toMatch(/earlycon: pl11 at MMIO 0x0*9000000/);
+      expect(text).toContain("Root IRQ handler: gic_handle_irq");
+      expect(text).toContain("cp15 timer(s) running at 24.00MHz (virt)");
+      expect(text).toContain("48.00 BogoMIPS");
+      expect(text).toContain("KASLR enabled");
+      expect(text).toContain(`hv: ready ${release}`);
+    });
+    test("commands answer: uname -a", async () => {
+      expect(await command(vm, "uname -a")).toMatch(new RegExp(`^Linux hv ${release.replaceAll(".", "\\.")} .* aarch64 GNU/Linux\r\n$`));
+    });
+    test("cat /proc/interrupts shows the timer and the serial port at work", async () => {
+      const text = await command(vm, "cat /proc/interrupts");
+      expect(text).toMatch(/ [1-9]\d+ +GIC-0 +27 Level +arch_timer\r\n/);
+      expect(text).toMatch(/ [1-9]\d* +GIC-0 +33 Level +uart-pl011\r\n/);
+    });
+    test("md5sum agrees with the host's", async () => {
+      const sum = createHash("md5").update(fileOf(initramfs, "etc/hv-release")).digest("hex");
+      expect(await command(vm, "md5sum /etc/hv-release")).toBe(`${sum}  /etc/hv-release\r\n`);
+    });
+    test("sleep 1 takes a second, by the guest's clock and by ours", async () => {
+      await command(vm, "t() { read up idle < /proc/uptime; echo $up; }");
+      await command(vm, "sleep 0"); // the binary is in the page cache
+      const from = performance.now();
+      const [before, after] = (await command(vm, "t; sleep 1; t")).trim().split("\r\n").map(Number) as [number, number];
+      const host = (performance.now() - from) / 1000;
+      expect(after - before).toBeWithin(0.98, 1.1);
+      expect(host).toBeWithin(after - before - 0.02, 1.3); // typing and the prompt are in it
+    });
+    test("no warning, oops or stall in the kernel's log", async () => {
+      const log = await command(vm, "dmesg");
+      expect(log.split("\r\n").length).toBeGreaterThan(100);
+      expect(log.split("\r\n").filter(line => TROUBLE.test(line))).toEqual([]);
+    });
+    if (kernel === "6.1") {
+      test("reboot -f comes back to the prompt, with another KASLR offset", async () => {
+        const address = async (): Promise<string> => (await command(vm, "grep ' _text$' /proc/kallsyms")).trim();
+        const first = await address();
+        vm.console.write("reboot -f\n");
+        await vm.console.expect(/Booting Linux/, { timeout: 20_000 });
+        await vm.console.expect(/\/ # /, { timeout: BOOT });
+        expect(vm.reboots).toBe(1);
+        expect(await address()).not.toBe(first);
+      }, BOOT + 30_000);
+      test("the power key switches it off", async () => {
+        vm.pressPowerKey();
+        expect(await vm.exited).toEqual({ kind: "off" });
+      }, 20_000);
+    } else {
+      test("poweroff -f switches it off", async () => {
+        vm.console.write("poweroff -f\n");
+        expect(await vm.exited).toEqual({ kind: "off" });
+      }, 20_000);
+    }
+  });
+}
