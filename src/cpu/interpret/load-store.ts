@@ -171,26 +171,26 @@ function loadExclusive(cpu: Cpu, g: number, N: number, t: number, u: number): Re
   if (pair) cpu.setX(u, secondLo, secondHi);
   return Next;
 }
-/** Store exclusive: succeeds while the monitor is armed for this address and memory still holds what was read. */
+/**
+ * Store exclusive: succeeds while the monitor is armed for this address and memory still holds what was read. Without
+ * that it fails before it looks at the address: the order is IMPLEMENTATION DEFINED (AArch64.ExclusiveMonitorsPass).
+ */
 function storeExclusive(cpu: Cpu, g: number, N: number, s: number, t: number, u: number): Result {
   const pair = u >= 0;
   const size = (pair ? 2 : 1) << g;
-  const a = aligned(cpu, N, size, true);
-  if (a !== Next) return a;
+  if (base(cpu, N, 0)) return spFault(cpu);
   const lo = addressLo, hi = addressHi;
   const x = cpu.x;
-  const armed = x[EXCL.valid] !== 0 && x[EXCL.size] === size && x[EXCL.va] === lo && x[EXCL.va + 1] === hi;
-  if (!armed) {
+  if (x[EXCL.valid] === 0 || x[EXCL.size] !== size || x[EXCL.va] !== lo || x[EXCL.va + 1] !== hi) {
     x[EXCL.valid] = 0;
     cpu.setW(s, 1);
     return Next;
   }
   const p = cpu.probeWrite(size, lo, hi);
   if (p !== Next) return p;
-  let same = true;
   const r = cpu.load(g, lo, hi);
   if (r !== Next) return r;
-  same = cpu.lo === x[EXCL.data] && (g < 3 || cpu.hi === x[EXCL.data + 1]);
+  let same = cpu.lo === x[EXCL.data] && (g < 3 || cpu.hi === x[EXCL.data + 1]);
   if (pair) {
     const r2 = cpu.load(g, lo + (1 << g), hi);
     if (r2 !== Next) return r2;

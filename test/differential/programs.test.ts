@@ -1,0 +1,22 @@
+// test/differential/programs.test.ts — random programs against qemu-aarch64 at fixed seeds.
+// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [reference]
+import { beforeAll, expect, test } from "bun:test";
+import { ensureDebianPackages } from "../support/packages.ts";
+import { buildRunner, compare } from "./programs.ts";
+
+let runner = "";
+beforeAll(async () => {
+  await ensureDebianPackages(["qemu-user-static", "gcc-aarch64-linux-gnu"]);
+  runner = buildRunner();
+}, 300_000);
+
+test("integer, memory and LSE programs leave the same state as under qemu", () => {
+  expect(compare(runner, { seed: 101, programs: 5000 })).toEqual({ programs: 5000, differences: [] });
+});
+test("programs with floating point, SIMD and cryptography leave the same state as under qemu", () => {
+  expect(compare(runner, { seed: 102, programs: 5000 })).toEqual({ programs: 5000, differences: [] });
+});
+test("the reference handlers alone do the same", () => {
+  expect(compare(runner, { seed: 103, programs: 2000, hotForms: false })).toEqual({ programs: 2000, differences: [] });
+  expect(compare(runner, { seed: 104, programs: 2000, hotForms: false })).toEqual({ programs: 2000, differences: [] });
+});
