@@ -74,8 +74,16 @@ export function checkCpus(cpus: number): number {
 const load = (from: FileOrBytes, what: string, limit: number): { bytes: Uint8Array; name: string } =>
   typeof from === "string" ? { bytes: readInput(from, what, limit), name: from } : { bytes: from, name: `the ${what}` };
 
+export interface BootPlan {
+  readonly files: BootFiles;
+  readonly cpus: number;
+  readonly ramSize: number;
+  /** Large buffers that nobody else holds: they can move to the machine thread instead of being copied. */
+  readonly transfer: readonly ArrayBuffer[];
+}
+
 /** Reads and checks everything a boot needs; throws Failure for what cannot boot. */
-export function readBootFiles(options: StartOptions): { readonly files: BootFiles; readonly cpus: number; readonly ramSize: number } {
+export function readBootFiles(options: StartOptions): BootPlan {
   const ramSize = checkMemory(typeof options.memory === "string" ? parseSize(options.memory, "--memory") : options.memory ?? DEFAULT_MEMORY);
   const cpus = checkCpus(options.cpus ?? 1);
   const image = load(options.kernel, "kernel", KERNEL_LIMIT);
@@ -89,7 +97,10 @@ export function readBootFiles(options: StartOptions): { readonly files: BootFile
   };
   // What does not fit is refused here, before anything runs.
   prepareBoot(files, { cpus, ramSize });
-  return { files, cpus, ramSize };
+  const given: readonly unknown[] = [options.kernel, options.initrd].map(one => (typeof one === "string" ? undefined : one?.buffer));
+  const transfer = [files.kernel.bytes, files.initrd].flatMap(bytes =>
+    bytes === undefined || bytes.length < MiB || bytes.length !== bytes.buffer.byteLength || given.includes(bytes.buffer) ? [] : [bytes.buffer as ArrayBuffer]);
+  return { files, cpus, ramSize, transfer };
 }
 
 /** The guest's serial port. */
@@ -168,7 +179,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #exit = Promise.withResolvers<RunOutcome>();
   #run: { resolve: (outcome: RunOutcome) => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(start: Omit<StartMessage, "bell">) {
+  private constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[]) {
     this.exited = this.#exit.promise;
     this.exited.catch(() => {}); // whoever asks hears of it
     this.console = new SerialConsole(bytes => this.#client.send({ kind: "input", bytes, held: false }));
@@ -185,7 +196,7 @@ export class VirtualMachine implements AsyncDisposable {
         this.#exit.reject(error);
         this.console.end(error.message);
       },
-    });
+    }, transfer);
     this.memory = {
       read: (address, length) => this.#client.ask("read", { address, length }),
       write: (address, bytes) => this.#client.ask("write", { address, bytes }),
@@ -194,8 +205,8 @@ export class VirtualMachine implements AsyncDisposable {
 
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
-    const { files, cpus, ramSize } = readBootFiles(options);
-    return await VirtualMachine.#make({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
+    const { files, cpus, ramSize, transfer } = readBootFiles(options);
+    return await VirtualMachine.#make({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {
@@ -204,8 +215,8 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
   }
-  static async #make(start: Omit<StartMessage, "bell">): Promise<VirtualMachine> {
-    const vm = new VirtualMachine(start);
+  static async #make(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[] = []): Promise<VirtualMachine> {
+    const vm = new VirtualMachine(start, transfer);
     try {
       await vm.#client.ready;
     } catch (error) {

@@ -1,8 +1,7 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
-import { checkCpus, checkMemory, readBootFiles, type StartOptions } from "../library.ts";
+import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import { TRACES, type TraceKind } from "../machine-protocol.ts";
-import type { BootFiles } from "../machine/boot.ts";
 import { parseSize } from "./size.ts";
 
 export const bootArgs = {
@@ -46,7 +45,7 @@ export function parseTrace(list: string | undefined): readonly TraceKind[] {
 }
 
 /** Reads what boots, pulling it first when it is Debian's. */
-export async function readBootArguments(given: BootArguments): Promise<{ readonly files: BootFiles; readonly cpus: number; readonly ramSize: number }> {
+export async function readBootArguments(given: BootArguments): Promise<BootPlan> {
   const cpus = parseCpus(given.cpus), memory = checkMemory(parseSize(given.memory, "--memory"));
   let options: StartOptions = { kernel: given.image, dtb: given.dtb, initrd: given.initrd, cmdline: given.cmdline, cpus, memory };
   if (given.image === "debian") {

@@ -36,7 +36,7 @@ export class Session {
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: Omit<StartMessage, "bell">, tell: (line: string) => void) {
+  constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[], tell: (line: string) => void) {
     this.#tell = tell;
     this.#terminal = new Terminal({
       input: (bytes, held) => this.#client.send({ kind: "input", bytes, held }),
@@ -50,7 +50,7 @@ export class Session {
       rebooted: () => this.#tell("the guest reset itself: starting again"),
       inputWaiting: bytes => this.#terminal.inputWaiting(bytes),
       broken: error => this.#done.reject(error),
-    });
+    }, transfer);
   }
 
   async run(): Promise<number> {
@@ -130,10 +130,10 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
     const accelerator = chooseAccelerator(given.accel);
-    const { files, cpus, ramSize } = await readBootArguments(given);
+    const { files, cpus, ramSize, transfer } = await readBootArguments(given);
     tell(`${accelerator.name} CPU: ${accelerator.why}`);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell);
+    const session = new Session({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell);
     return await session.run();
   },
 });
