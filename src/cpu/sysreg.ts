@@ -30,7 +30,7 @@ const rows = {
   ID_AA64ISAR2_EL1:  "3 0  0  6 2  constant",
   // 40-bit physical addresses, 16-bit ASIDs, granules 4K, 16K, 64K
   ID_AA64MMFR0_EL1:  "3 0  0  7 0  constant reset=10_0022",
-  ID_AA64MMFR1_EL1:  "3 0  0  7 1  constant reset=1000_0000_0010_0000", // PAN; ECBHB
+  ID_AA64MMFR1_EL1:  "3 0  0  7 1  constant reset=1000_0000_0020_0000", // PAN with AT S1E1RP and S1E1WP; ECBHB
   ID_AA64MMFR2_EL1:  "3 0  0  7 2  constant reset=1000_0000_0000_0000", // E0PD
   ID_AA64MMFR3_EL1:  "3 0  0  7 3  constant",
   ID_AA64MMFR4_EL1:  "3 0  0  7 4  constant",

@@ -374,12 +374,18 @@ export class Cpu {
   #loadSplit(lo: number, hi: number, size: number, inPage: number): Result {
     const strict = ((this.x[SCTLR] as number) & 2) !== 0;
     if (strict) return this.alignmentFault(false, lo, hi);
+    const first = this.#translate(false, 1, lo, hi);
+    if (first !== Next) return first;
+    if (this.walker.device) return this.alignmentFault(false, lo, hi);
+    const second = (lo + inPage) | 0;
+    const secondHi = second >= 0 && lo < 0 ? (hi + 1) | 0 : hi;
+    const next = this.#translate(false, 1, second, secondHi);
+    if (next !== Next) return next;
+    if (this.walker.device) return this.alignmentFault(false, second, secondHi);
     let outLo = 0;
     let outHi = 0;
     for (let i = 0; i < size; i++) {
-      const at = lo + i;
-      const carry = i >= inPage && (at | 0) === 0 ? 1 : 0;
-      const r = this.load8(at | 0, carry !== 0 || ((at | 0) >= 0 && lo < 0) ? (hi + 1) | 0 : hi);
+      const r = this.load8((lo + i) | 0, i >= inPage ? secondHi : hi);
       if (r !== Next) return r;
       if (i < 4) outLo |= this.lo << (8 * i);
       else outHi |= this.lo << (8 * (i - 4));
@@ -397,8 +403,10 @@ export class Cpu {
       const secondHi = second >= 0 && lo < 0 ? (hi + 1) | 0 : hi;
       const r = this.#translate(true, 1, lo, hi);
       if (r !== Next) return r;
+      if (this.walker.device) return this.alignmentFault(true, lo, hi);
       const r2 = this.#translate(true, 1, second, secondHi);
       if (r2 !== Next) return r2;
+      if (this.walker.device) return this.alignmentFault(true, second, secondHi);
       for (let i = 0; i < size; i++) {
         const byte = (i < 4 ? valueLo >>> (8 * i) : valueHi >>> (8 * (i - 4))) & 255;
         const at = (lo + i) | 0;
@@ -503,7 +511,6 @@ export class Cpu {
     const lo = (x[PC] as number) & -4096;
     const hi = x[PC + 1] as number;
     const el = x[EL] as number;
-    if (x[IL] !== 0) return enterException(this, EC.illegalState, 0);
     if (((x[PC] as number) & 3) !== 0) return enterException(this, EC.pcAlignment, 0, x[PC] as number, hi);
     const e = ((lo >>> 12) & 255) * 4;
     const itlb = this.#itlb;
@@ -520,6 +527,7 @@ export class Cpu {
       itlb[e + 1] = hi;
       itlb[e + 2] = page;
     }
+    if (x[IL] !== 0) return enterException(this, EC.illegalState, 0); // below the faults of fetching in priority
     this.code = this.memory.words[page >>> 19] as Int32Array;
     this.codeBase = (page & 0x7ffff) * 1024;
     this.codeLo = lo;

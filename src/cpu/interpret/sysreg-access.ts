@@ -1,6 +1,7 @@
 // src/cpu/interpret/sysreg-access.ts — what reading and writing the "special" rows of sysreg.ts does.
 // Spec: ARM DDI 0487, D19.2 (registers), D12 (generic timer). A read leaves its value in cpu.lo and cpu.hi.
 // Codes: Next when done; Jump when an exception was taken instead, or (after advance) when the loop must look around.
+import { ZR } from "../a64/pattern.ts";
 import { slot, sysregs, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
@@ -25,8 +26,8 @@ const word = (offset: number): number => offset / 4;
 
 const SCTLR = slot.SCTLR_EL1 / 4;
 const SCTLR_UMA = 1 << 9, SCTLR_UCT = 1 << 15, SCTLR_DZE = 1 << 14;
-/** M, A, C, SA, SA0, nAA, UMA, I, DZE, UCT, nTWI, nTWE, WXN, SPAN, E0E and EE (fixed little), UCI; RES1 bits stay. */
-const SCTLR_WRITABLE = 0x0c8d_d21f | 0;
+/** M, A, C, SA, SA0, UMA, I, DZE, UCT, nTWI, nTWE, WXN, SPAN, E0E and EE (fixed little), UCI; RES1 bits stay. */
+const SCTLR_WRITABLE = 0x048d_d21f;
 const SCTLR_RES1 = 0x3050_0980;
 
 /** A register kept in the state whose change ends what the TLB knows. */
@@ -219,7 +220,7 @@ export function setPan(cpu: Cpu, to: number): void {
   if (to !== 0 && was === 0) cpu.panSet();
 }
 
-/** A trapped MRS or MSR taken to EL1: EC 0x18 with the access's ISS (ARM DDI 0487, ESR_EL1, MSR/MRS/system). */
+/** A trapped MRS or MSR taken to EL1: EC 0x18 with the access's ISS (ARM DDI 0487, ESR_EL1, MSR/MRS/system). `register` may be ZR. */
 export const trapSysreg = (cpu: Cpu, encoding: number, register: number, read: boolean): Result =>
   enterException(cpu, EC.sysreg, (((encoding >>> 14) & 3) << 20) | ((encoding & 7) << 17) | (((encoding >>> 11) & 7) << 14)
-    | (((encoding >>> 7) & 15) << 10) | ((register & 31) << 5) | (((encoding >>> 3) & 15) << 1) | (read ? 1 : 0));
+    | (((encoding >>> 7) & 15) << 10) | ((register === ZR ? 31 : register) << 5) | (((encoding >>> 3) & 15) << 1) | (read ? 1 : 0));

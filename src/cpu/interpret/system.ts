@@ -64,8 +64,8 @@ function writeRegister(cpu: Cpu, f: Register): Result {
     return write === undefined ? cpu.undefined() : write(cpu, lo, hi, () => trapSysreg(cpu, key, f.t, false));
   }
   if (row.kind === "machine") return cpu.machineRegister(key, true, f.t, lo, hi);
-  cpu.x[slot[name] / 4] = (lo & row.maskLo) | ((row.maskLo === 0 ? row.resetLo : 0));
-  cpu.x[slot[name] / 4 + 1] = hi & row.maskHi;
+  cpu.x[slot[name] / 4] = (lo & row.maskLo) | (row.resetLo & ~row.maskLo);
+  cpu.x[slot[name] / 4 + 1] = (hi & row.maskHi) | (row.resetHi & ~row.maskHi);
   return Next;
 }
 
@@ -87,39 +87,43 @@ const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi, trap) => {
   for (const peer of cpu.peers) handler(peer, lo, hi, trap);
   return Next;
 };
-/** Cache maintenance by address: no caches, but the address must be readable, and EL0 needs SCTLR.UCI. */
-const maintain = (el0: boolean): SysHandler => (cpu, lo, hi, trap) => {
-  if (cpu.el === 0) {
-    if (!el0) return cpu.undefined();
-    if (!bit(cpu, UCI)) return trap();
-    const fault = cpu.walker.translate(Access.read, 0, false, lo, hi);
-    if (fault !== Fault.none) return enterException(cpu, EC.dataAbortLower, fault | (1 << 6) | (1 << 8), lo, hi);
-  }
-  return Next;
+/** A data abort of a cache maintenance or address translation instruction: ESR_EL1.ISS has CM and WnR set. */
+const maintenanceAbort = (cpu: Cpu, fault: number, lo: number, hi: number): Result =>
+  enterException(cpu, cpu.el === 0 ? EC.dataAbortLower : EC.dataAbortSame, fault | (1 << 6) | (1 << 8), lo, hi);
+/**
+ * Cache maintenance by address: there are no caches, but the address must translate for the access given (PAN does not
+ * matter), and EL0 needs SCTLR.UCI.
+ */
+const maintain = (access: Access): SysHandler => (cpu, lo, hi, trap) => {
+  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
+  const fault = cpu.walker.translate(access, cpu.el, false, lo, hi);
+  return fault === Fault.none ? Next : maintenanceAbort(cpu, fault, lo, hi);
 };
 const zero: SysHandler = (cpu, lo, hi, trap) => {
   if (cpu.el === 0 && !bit(cpu, DZE)) return trap();
   const start = lo & -64;
   const p = cpu.probeWrite(1, lo, hi);
   if (p !== Next) return p;
+  if (!cpu.tlb.writable(cpu.el, lo, hi) && cpu.walker.device) return cpu.alignmentFault(true, lo, hi);
   for (let i = 0; i < 64; i += 8) {
     const r = cpu.store64(start + i, hi, 0, 0);
     if (r !== Next) return r;
   }
   return Next;
 };
-/** AT S1E..: the result of a translation goes to PAR_EL1. */
+/** AT S1E..: the result of a translation goes to PAR_EL1; only an external abort of the walk is taken. */
 const at = (el: number, write: boolean, pan: boolean): SysHandler => (cpu, lo, hi) => {
   const w = cpu.walker;
   const fault = w.translate(write ? Access.write : Access.read, el, pan && cpu.x[Offset.PAN / 4] !== 0, lo, hi);
+  if (fault !== Fault.none && (fault & ~3) === Fault.externalOnWalk) return maintenanceAbort(cpu, fault, lo, hi);
   const par = slot.PAR_EL1 / 4;
   if (fault !== Fault.none) {
     cpu.x[par] = 1 | (fault << 1) | (1 << 11);
     cpu.x[par + 1] = 0;
   } else {
     const page = Math.floor(w.pa / 4096);
-    cpu.x[par] = ((page % 2 ** 20) * 4096) | (1 << 11) | (2 << 7); // shareability: outer
-    cpu.x[par + 1] = Math.floor(page / 2 ** 20) | (w.device ? 0 : 0xff00_0000); // attributes: Device-nGnRnE or Normal
+    cpu.x[par] = ((page % 2 ** 20) * 4096) | (1 << 11) | (w.shareability << 7);
+    cpu.x[par + 1] = Math.floor(page / 2 ** 20) | (w.attributes << 24);
   }
   return Next;
 };
@@ -130,7 +134,7 @@ const instructions = new Map<number, SysHandler>([
   [instruction(0, 7, 1, 0), nothing],
   [instruction(0, 7, 5, 0), nothing],
   // DC IVAC, ISW, CSW, CISW
-  [instruction(0, 7, 6, 1), maintain(false)],
+  [instruction(0, 7, 6, 1), maintain(Access.write)],
   [instruction(0, 7, 6, 2), nothing],
   [instruction(0, 7, 10, 2), nothing],
   [instruction(0, 7, 14, 2), nothing],
@@ -154,11 +158,11 @@ for (const crm of [7, 3]) {
 }
 // What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [
-  [instruction(3, 7, 5, 1), maintain(true)],
+  [instruction(3, 7, 5, 1), maintain(Access.read)],
   [instruction(3, 7, 4, 1), zero],
-  [instruction(3, 7, 10, 1), maintain(true)],
-  [instruction(3, 7, 11, 1), maintain(true)],
-  [instruction(3, 7, 14, 1), maintain(true)],
+  [instruction(3, 7, 10, 1), maintain(Access.read)],
+  [instruction(3, 7, 11, 1), maintain(Access.read)],
+  [instruction(3, 7, 14, 1), maintain(Access.read)],
 ];
 for (const [key, handler] of el0) {
   instructions.set(key, handler);
@@ -213,14 +217,14 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     switch (key) {
       case 0b011_110: // DAIFSet
       case 0b011_111: // DAIFClr
-        if (cpu.el === 0 && !bit(cpu, UMA)) return trapSysreg(cpu, sysregKey(0, f.o, 4, f.k, f.p), 31, false);
+        if (cpu.el === 0 && !bit(cpu, UMA)) return trapSysreg(cpu, sysregKey(0, f.o, 4, f.k, f.p), ZR, false);
         if (key === 0b011_110) cpu.x[Offset.DAIF / 4] = (cpu.x[Offset.DAIF / 4] as number) | (f.k << 6);
         else cpu.x[Offset.DAIF / 4] = (cpu.x[Offset.DAIF / 4] as number) & ~(f.k << 6);
         cpu.advance();
         return Jump;
       case 0b000_101: // SPSel
-        if (cpu.el === 0 || f.k > 1) return cpu.undefined();
-        setSpSel(cpu, f.k);
+        if (cpu.el === 0) return cpu.undefined();
+        setSpSel(cpu, f.k & 1);
         return Next;
       case 0b000_100: // PAN
         if (cpu.el === 0) return cpu.undefined();
@@ -234,7 +238,7 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     const key = instruction(f.o, f.c, f.k, f.p);
     const handler = instructions.get(key);
     if (handler === undefined || (cpu.el === 0 && !EL0_ALLOWED.has(key))) return cpu.undefined();
-    return handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number, () => trapSysreg(cpu, key, f.t === ZR ? 31 : f.t, false));
+    return handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number, () => trapSysreg(cpu, key, f.t, false));
   },
   SYSL: cpu => cpu.undefined(),
   MRS: (cpu, f) => readRegister(cpu, f),

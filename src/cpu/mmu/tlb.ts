@@ -106,6 +106,11 @@ export class Tlb {
     this.#i32[e + Word.WRITE] = INVALID;
     this.#i32[e + Word.FLAGS] = 0;
   }
+  /** True when the entry of an address allows stores: it is RAM, mapped as normal memory. */
+  writable(el: number, lo: number, hi: number): boolean {
+    const e = Tlb.index(el, lo) + Word.WRITE;
+    return this.#i32[e] === (lo & -4096) && this.#i32[e + 1] === hi;
+  }
   /** Entries in use, for `Ctrl-A s` and tests. */
   used(): number {
     let n = 0;

@@ -35,6 +35,7 @@ const TTBR1 = slot.TTBR1_EL1 / 4;
 const MAIR = slot.MAIR_EL1 / 4;
 const SCTLR_M = 1;
 const SCTLR_WXN = 1 << 19;
+const OUTER = 2;
 
 /** Translates for one core. The results of `translate` stand in its fields until the next call. */
 export class Walker {
@@ -42,6 +43,9 @@ export class Walker {
   pa = 0;
   /** True for Device memory: unaligned accesses fault. */
   device = false;
+  /** The MAIR_EL1 byte and the shareability field of the mapping, as PAR_EL1 shows them. */
+  attributes = 0;
+  shareability = 0;
   /** A write by the same EL would be allowed too. */
   writable = false;
   /** Bits of `Flag` in tlb.ts. */
@@ -69,6 +73,8 @@ export class Walker {
       if (top >>> (PA_BITS - 32) !== 0) return Fault.addressSize;
       this.pa = (hi & 0xff) * 2 ** 32 + (lo >>> 0);
       this.device = access !== Access.execute;
+      this.attributes = 0;
+      this.shareability = OUTER;
       this.writable = true;
       this.flags = 0;
       this.shift = 12;
@@ -139,7 +145,8 @@ export class Walker {
       this.writable = !readOnly && (el !== 0 || !noEl0);
       let allowed: boolean;
       if (el === 0) {
-        allowed = !noEl0 && (access === Access.execute ? !uxn && !(wxn && !readOnly) : access === Access.read || !readOnly);
+        // fetching needs no right to read: AP 00 with UXN clear is execute-only memory
+        allowed = access === Access.execute ? !uxn && !(wxn && this.writable) : !noEl0 && (access === Access.read || !readOnly);
       } else if (access === Access.execute) {
         allowed = !pxn && (noEl0 || readOnly) && !(wxn && !readOnly);
       } else {
@@ -149,6 +156,8 @@ export class Walker {
 
       const attributes = ((r[MAIR + ((dLo >>> 4) & 1)] as number) >>> (8 * ((dLo >>> 2) & 3))) & 0xff;
       this.device = attributes < 0x10;
+      this.attributes = attributes;
+      this.shareability = this.device ? OUTER : (dLo >>> 8) & 3;
       this.flags = ((dLo & (1 << 11)) !== 0 ? Flag.NG : 0) | (noEl0 ? 0 : Flag.USER);
       const contiguous = ((dHi >>> 20) & 1) !== 0;
       this.shift = contiguous ? shift + contiguousBits(granule, level) : shift;
