@@ -143,6 +143,7 @@ export class Machine {
     for (const timer of this.#alarms) timer.due = undefined;
     for (const { device } of this.bus.devices) device.reset();
     this.gic.reset();
+    this.gpio.setInput(POWER_KEY_LINE, false); // its release was among the alarms
     for (const core of this.#cores) {
       core.power = "off";
       core.vcpu.reset(0, 0);
