@@ -38,6 +38,9 @@ export const Offset = {
   ICOUNT: 0x168,
   /** Anything but zero makes the core leave the guest at the next slice; written by other threads. u32. */
   KICK: 0x170,
+  /** Generated code: instructions left in this slice (i32), and NZCV as SF ZF CF=!C (LAHF's byte) << 8 | V (u16). */
+  BUDGET: 0x174,
+  HOST_FLAGS: 0x178,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */
@@ -45,7 +48,10 @@ export const Offset = {
   /** Software TLBs, EL0's view and EL1's view (see mmu/tlb.ts). */
   TLB_EL0: 0x1000,
   TLB_EL1: 0x9000,
-  SIZE: 0x11000,
+  /** Generated code's jump caches: {u64 virtual address, u64 host address} by address, for EL1 and EL0. */
+  JUMP_EL1: 0x11000,
+  JUMP_EL0: 0x51000,
+  SIZE: 0x61000,
 } as const;
 
 /** The struct of one vCPU and the views on it. All views cover the whole struct: index = byte offset / element size. */

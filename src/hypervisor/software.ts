@@ -6,6 +6,7 @@ import type { Exit } from "../cpu/exit.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
 import { warmUp } from "../cpu/interpret/warm-up.ts";
+import { Engine } from "../cpu/translate/engine.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { Offset } from "../cpu/state.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
@@ -37,6 +38,7 @@ class SoftwareVm implements Vm {
   createVcpu(index: number): Vcpu {
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });
     this.#peers.push(cpu);
+    if (process.env['HV_ENGINE'] === 'translator') cpu.engine = Engine.create(cpu);
     return new SoftwareVcpu(cpu);
   }
   destroy(): void {

@@ -1,12 +1,12 @@
 // test/differential/programs.test.ts — random programs against qemu-aarch64 at fixed seeds.
-// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [reference]
+// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [interpreter|reference|translator]
 import { beforeAll, expect, test } from "bun:test";
 import { ensureDebianPackages } from "../support/packages.ts";
 import { buildRunner, compare } from "./programs.ts";
 
 let runner = "";
-beforeAll(async () => {
-  await ensureDebianPackages(["qemu-user-static", "gcc-aarch64-linux-gnu"]);
+beforeAll(() => {
+  ensureDebianPackages(["qemu-user-static", "gcc-aarch64-linux-gnu"]);
   runner = buildRunner();
 }, 300_000);
 
@@ -17,6 +17,10 @@ test("programs with floating point, SIMD and cryptography leave the same state a
   expect(compare(runner, { seed: 102, programs: 5000 })).toEqual({ programs: 5000, differences: [] });
 });
 test("the reference handlers alone do the same", () => {
-  expect(compare(runner, { seed: 103, programs: 2000, hotForms: false })).toEqual({ programs: 2000, differences: [] });
-  expect(compare(runner, { seed: 104, programs: 2000, hotForms: false })).toEqual({ programs: 2000, differences: [] });
+  expect(compare(runner, { seed: 103, programs: 2000, executor: "reference" })).toEqual({ programs: 2000, differences: [] });
+  expect(compare(runner, { seed: 104, programs: 2000, executor: "reference" })).toEqual({ programs: 2000, differences: [] });
+});
+test("generated code does the same", () => {
+  expect(compare(runner, { seed: 105, programs: 5000, executor: "translator" })).toEqual({ programs: 5000, differences: [] });
+  expect(compare(runner, { seed: 106, programs: 5000, executor: "translator" })).toEqual({ programs: 5000, differences: [] });
 });

@@ -1,13 +1,14 @@
 // test/differential/programs.ts — random programs of up to 60 instructions drawn from all encoding tables, with short
 // jumps and counted loops, run under qemu-aarch64 and by the interpreter at EL0: every register, flag and byte of the
 // record's memory must agree. A difference prints the seed, the program and both states.
-// bun test/differential/programs.ts [seed] [programs] [names] [reference]: `reference` switches the inline forms off.
+// bun test/differential/programs.ts [seed] [programs] [names] [interpreter|reference|translator]
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { encode, ZR, type Encoding } from "../../src/cpu/a64/pattern.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
+import { Engine } from "../../src/cpu/translate/engine.ts";
 import { instructions } from "../../src/cpu/interpret/instructions.ts";
 import { simdInstructions } from "../../src/cpu/interpret/simd-instructions.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
@@ -184,13 +185,17 @@ const floats = [0, 0x8000_0000, 1, 0x007f_ffff, 0x0080_0000, 0x7f7f_ffff, 0x7f80
 class Machine {
   readonly #cpu: Cpu;
   readonly #ram: DataView;
-  constructor(useHotForms: boolean) {
+  constructor(executor: Executor) {
     const memory = NativeMemory.allocate(16 << 20);
     this.#ram = new DataView(memory.window(0));
     const map = new MemoryMap();
     map.add(0, memory, 16 << 20, false);
     const cpu = this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions });
-    cpu.useHotForms = useHotForms;
+    cpu.useHotForms = executor !== "reference";
+    if (executor === "translator") {
+      cpu.engine = Engine.create(cpu);
+      if (cpu.engine === undefined) throw new Error("this host refuses executable memory");
+    }
     // level 2 tables of 2 MiB blocks that EL0 may use; the tables' own and the vectors' block only by EL1
     for (let i = 0; i < 8; i++) {
       this.#ram.setUint32(TABLE + 0x1000 + 8 * i, (i << 21) | 0x701 | (i < 4 && i !== 3 ? 0x40 : 0), true);
@@ -218,6 +223,7 @@ class Machine {
     for (let i = 0; i < RECORD; i += 4) this.#ram.setUint32(RECORD_ADDRESS + i, view.getUint32(i, true), true);
     for (let i = 0; i < WORDS; i++) this.#ram.setUint32(BLOCK + 4 * i, view.getUint32(At.words + 4 * i, true), true);
     this.#ram.setUint32(BLOCK + 4 * WORDS, 0xd400_0001, true); // svc #0: the end
+    cpu.engine?.invalidateAll(); // as ic iallu
     x[Offset.NZCV / 4] = view.getInt32(At.nzcv, true);
     x[Offset.FPCR / 4] = view.getInt32(At.fpcr, true);
     x[Offset.FPSR / 4] = view.getInt32(At.fpsr, true);
@@ -288,14 +294,16 @@ function describe(machine: Machine, seed: number, index: number, given: DataView
 const same = (a: Uint8Array, b: Uint8Array): boolean =>
   Buffer.compare(a.subarray(0, At.words), b.subarray(0, At.words)) === 0 && Buffer.compare(a.subarray(At.memory), b.subarray(At.memory)) === 0;
 
+/** The interpreter with its inline forms, its reference handlers alone, or generated code. */
+export type Executor = "interpreter" | "reference" | "translator";
 export interface Outcome { programs: number; differences: string[] }
-export interface Options { readonly seed: number; readonly programs: number; readonly names?: RegExp; readonly hotForms?: boolean }
+export interface Options { readonly seed: number; readonly programs: number; readonly names?: RegExp; readonly executor?: Executor }
 
 /** Runs random programs on both sides; even seeds include SIMD&FP, odd ones the atomics of LSE. */
 export function compare(runner: string, options: Options): Outcome {
   const model: CpuModel = options.seed % 2 === 0 ? "cortex-a57" : "neoverse-n1";
   const generator = new Generator(new Random(options.seed), model, options.names ?? /./);
-  const machine = new Machine(options.hotForms ?? true);
+  const machine = new Machine(options.executor ?? "interpreter");
   const outcome: Outcome = { programs: 0, differences: [] };
   const [from, to] = [`${runner}.in`, `${runner}.out`]; // files: pipes both ways could block each other
   const given = new Uint8Array(options.programs * RECORD);
@@ -317,8 +325,8 @@ export function compare(runner: string, options: Options): Outcome {
 }
 
 if (import.meta.main) {
-  const [seed = "1", programs = "2000", names = ".", reference = ""] = process.argv.slice(2);
-  const { differences } = compare(buildRunner(), { seed: Number(seed), programs: Number(programs), names: new RegExp(names), hotForms: reference !== "reference" });
+  const [seed = "1", programs = "2000", names = ".", executor = "interpreter"] = process.argv.slice(2);
+  const { differences } = compare(buildRunner(), { seed: Number(seed), programs: Number(programs), names: new RegExp(names), executor: executor as Executor });
   for (const text of differences.slice(0, 5)) console.log(text);
   console.log(`${programs} programs, ${differences.length} differences`);
 }

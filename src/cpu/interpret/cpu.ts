@@ -31,6 +31,8 @@ export interface Instruction extends Encoding {
 
 /** Instructions between two looks at the clock and the kick flag. */
 const SLICE = 16384;
+/** The same for generated code. */
+const ENGINE_SLICE = 131072;
 /** Equals no address whose bits 11..2 were cleared. */
 const NO_PAGE = 4;
 
@@ -49,6 +51,17 @@ const CPACR = slot.CPACR_EL1 / 4;
 const SCTLR = slot.SCTLR_EL1 / 4;
 const CNTV = { ctl: slot.CNTV_CTL_EL0 / 4, cval: slot.CNTV_CVAL_EL0 / 4 };
 const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
+
+/** Generated code: executes in the interpreter's place and hears of what may end its validity. */
+export interface TranslationListener {
+  /** As `execute` in hot.ts. */
+  execute(limit: number): number;
+  flushAll(): void;
+  flushNonGlobal(): void;
+  flushPage(lo: number, hi: number): void;
+  invalidateLine(ramPage: number, offset: number): void;
+  invalidateAll(): void;
+}
 
 /** What a core is wired to. */
 export interface CpuWires {
@@ -82,6 +95,10 @@ export class Cpu {
   codeHi = 0;
   code: Int32Array = new Int32Array(0);
   codeBase = 0;
+  /** RAM page number of the current code page. */
+  codePage = 0;
+  /** What follows translations and code: generated code, when there is some. */
+  engine: TranslationListener | undefined;
   /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
   readonly #itlb = new Int32Array(256 * 4);
   /** The decoded words, see hot.ts; and the reference handler of each. */
@@ -489,14 +506,17 @@ export class Cpu {
   flushTlb(): void {
     this.tlb.flush();
     this.#flushCode();
+    this.engine?.flushAll();
   }
   flushTlbNonGlobal(): void {
     this.tlb.flushNonGlobal();
     this.#flushCode();
+    this.engine?.flushNonGlobal();
   }
   flushTlbPage(lo: number, hi: number): void {
     this.tlb.flushPage(lo, hi);
     this.#flushCode();
+    this.engine?.flushPage(lo, hi);
   }
   #flushCode(): void {
     this.#itlb.fill(1);
@@ -528,6 +548,7 @@ export class Cpu {
       itlb[e + 2] = page;
     }
     if (x[IL] !== 0) return enterException(this, EC.illegalState, 0); // below the faults of fetching in priority
+    this.codePage = page;
     this.code = this.memory.words[page >>> 19] as Int32Array;
     this.codeBase = (page & 0x7ffff) * 1024;
     this.codeLo = lo;
@@ -578,7 +599,7 @@ export class Cpu {
         this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = execute(this, Math.min(SLICE, left));
+      const n = this.engine === undefined ? execute(this, Math.min(SLICE, left)) : this.engine.execute(Math.min(ENGINE_SLICE, left));
       this.#count(n);
       left -= n;
       if (this.stopped) return;

@@ -99,6 +99,18 @@ const maintain = (access: Access): SysHandler => (cpu, lo, hi, trap) => {
   const fault = cpu.walker.translate(access, cpu.el, false, lo, hi);
   return fault === Fault.none ? Next : maintenanceAbort(cpu, fault, lo, hi);
 };
+/** IC IVAU: code made from this line is looked at again, on every core. */
+const invalidateLine: SysHandler = (cpu, lo, hi, trap) => {
+  const r = maintain(Access.read)(cpu, lo, hi, trap);
+  if (r !== Next) return r;
+  const page = cpu.memory.page(cpu.walker.pa);
+  if (page >= 0) for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
+  return Next;
+};
+const invalidateAll: SysHandler = cpu => {
+  cpu.engine?.invalidateAll();
+  return Next;
+};
 const zero: SysHandler = (cpu, lo, hi, trap) => {
   if (cpu.el === 0 && !bit(cpu, DZE)) return trap();
   const start = lo & -64;
@@ -131,8 +143,8 @@ const at = (el: number, write: boolean, pan: boolean): SysHandler => (cpu, lo, h
 const EL0_ALLOWED = new Set<number>();
 const instructions = new Map<number, SysHandler>([
   // IC IALLUIS, IALLU
-  [instruction(0, 7, 1, 0), nothing],
-  [instruction(0, 7, 5, 0), nothing],
+  [instruction(0, 7, 1, 0), everywhere(invalidateAll)],
+  [instruction(0, 7, 5, 0), invalidateAll],
   // DC IVAC, ISW, CSW, CISW
   [instruction(0, 7, 6, 1), maintain(Access.write)],
   [instruction(0, 7, 6, 2), nothing],
@@ -158,7 +170,7 @@ for (const crm of [7, 3]) {
 }
 // What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [
-  [instruction(3, 7, 5, 1), maintain(Access.read)],
+  [instruction(3, 7, 5, 1), invalidateLine],
   [instruction(3, 7, 4, 1), zero],
   [instruction(3, 7, 10, 1), maintain(Access.read)],
   [instruction(3, 7, 11, 1), maintain(Access.read)],

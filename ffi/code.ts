@@ -1,0 +1,30 @@
+// ffi/code.ts — executable memory, and calling into it. Spec: mmap(2). Hosts may refuse memory that is writable and
+// executable at once; `allocate` then returns undefined and the caller does without generated code.
+import { CFunction, dlopen, toArrayBuffer, type Pointer } from "bun:ffi";
+
+const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+const PROT_ALL = 7;
+const MAP_PRIVATE_ANONYMOUS = process.platform === "darwin" ? 0x1002 : 0x22;
+
+/** A span of memory that can be written and executed. */
+export class CodeMemory {
+  readonly pointer: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  private constructor(pointer: number, size: number) {
+    const buffer = toArrayBuffer(pointer as Pointer, 0, size);
+    this.pointer = pointer;
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+  }
+  static allocate(size: number): CodeMemory | undefined {
+    const libc = dlopen(LIBC, { mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" } }).symbols;
+    const at = libc.mmap(null, size, PROT_ALL, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    if (at === null || Number(at) > 2 ** 52 || Number(at) < 0) return undefined;
+    return new CodeMemory(Number(at), size);
+  }
+  /** A function at `offset` that takes one address and returns an i32. */
+  entry(offset: number): (argument: number) => number {
+    return CFunction({ ptr: (this.pointer + offset) as Pointer, args: ["ptr"], returns: "i32" }) as unknown as (argument: number) => number;
+  }
+}

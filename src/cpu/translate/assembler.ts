@@ -1,0 +1,150 @@
+// src/cpu/translate/assembler.ts — x86-64 instructions as bytes, written straight into executable memory.
+// Spec: Intel SDM vol. 2, ch. 2 (formats) and the opcode maps. Only the forms that the translator emits.
+// `w` is 1 for 64-bit operands, 0 for 32-bit ones (which clear the upper half of a register).
+import type { CodeMemory } from "../../../ffi/code.ts";
+
+export const Reg = {
+  rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7, r8: 8, r9: 9, r10: 10, r11: 11, r12: 12, r13: 13, r14: 14, r15: 15,
+} as const;
+/** Two-operand arithmetic, by the number in its opcodes. */
+export const Alu = { add: 0, or: 1, adc: 2, sbb: 3, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
+export const Shift = { rol: 0, ror: 1, shl: 4, shr: 5, sar: 7 } as const;
+/** Condition codes of Jcc, SETcc, CMOVcc. */
+export const CC = { o: 0, no: 1, b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15 } as const;
+
+export class Assembler {
+  readonly #code: CodeMemory;
+  readonly #bytes: Uint8Array;
+  /** Offset of the next byte. */
+  at = 0;
+  constructor(code: CodeMemory) {
+    this.#code = code;
+    this.#bytes = code.bytes;
+  }
+
+  byte(b: number): void { this.#bytes[this.at++] = b; }
+  u32(v: number): void {
+    const b = this.#bytes;
+    b[this.at++] = v; b[this.at++] = v >> 8; b[this.at++] = v >> 16; b[this.at++] = v >> 24;
+  }
+  /** Rewrites the rel32 that ends at `end` so that it leads to `target`. */
+  patch(end: number, target: number): void { this.#code.view.setInt32(end - 4, target - end, true); }
+
+  #rex(w: number, reg: number, index: number, base: number, force = false): void {
+    const rex = (w << 3) | ((reg >> 3) << 2) | ((index >> 3) << 1) | (base >> 3);
+    if (rex !== 0 || force) this.byte(0x40 | rex);
+  }
+  #modRM(reg: number, rm: number): void { this.byte(0xc0 | ((reg & 7) << 3) | (rm & 7)); }
+  /** ModRM, SIB and displacement of [base + disp]. */
+  #memory(reg: number, base: number, disp: number): void {
+    const small = disp >= -128 && disp <= 127;
+    this.byte((small ? 0x40 : 0x80) | ((reg & 7) << 3) | (base & 7));
+    if ((base & 7) === 4) this.byte(0x24);
+    if (small) this.byte(disp);
+    else this.u32(disp);
+  }
+  /** ModRM, SIB and displacement of [base + index * 2^scale + disp]. */
+  #indexed(reg: number, base: number, index: number, scale: number, disp: number): void {
+    const small = disp >= -128 && disp <= 127;
+    this.byte((small ? 0x44 : 0x84) | ((reg & 7) << 3));
+    this.byte((scale << 6) | ((index & 7) << 3) | (base & 7));
+    if (small) this.byte(disp);
+    else this.u32(disp);
+  }
+
+  // --- moves ---
+  mov(w: number, to: number, from: number): void { this.#rex(w, from, 0, to); this.byte(0x89); this.#modRM(from, to); }
+  load(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x8b); this.#memory(to, base, disp); }
+  store(w: number, base: number, disp: number, from: number): void { this.#rex(w, from, 0, base); this.byte(0x89); this.#memory(from, base, disp); }
+  store8(base: number, disp: number, from: number): void { this.#rex(0, from, 0, base, true); this.byte(0x88); this.#memory(from, base, disp); }
+  store16(base: number, disp: number, from: number): void { this.byte(0x66); this.#rex(0, from, 0, base); this.byte(0x89); this.#memory(from, base, disp); }
+  /** [base + disp] = imm32, sign-extended when w is 1. */
+  storeImm(w: number, base: number, disp: number, imm: number): void { this.#rex(w, 0, 0, base); this.byte(0xc7); this.#memory(0, base, disp); this.u32(imm); }
+  /** A constant given as two signed halves, in the shortest form. Leaves the flags alone. */
+  constant(to: number, lo: number, hi: number): void {
+    if (hi === 0) { this.#rex(0, 0, 0, to); this.byte(0xb8 | (to & 7)); this.u32(lo); }
+    else if (hi === -1 && lo < 0) { this.#rex(1, 0, 0, to); this.byte(0xc7); this.#modRM(0, to); this.u32(lo); }
+    else { this.#rex(1, 0, 0, to); this.byte(0xb8 | (to & 7)); this.u32(lo); this.u32(hi); }
+  }
+  /** Zero- or sign-extending loads of 1 << log2 bytes; `signed` 1 or 0. */
+  extend(w: number, log2: number, signed: number, to: number, base: number, disp: number): void {
+    if (log2 === 3 || (log2 === 2 && signed === 0)) { this.load(log2 === 3 ? 1 : 0, to, base, disp); return; }
+    this.#rex(w, to, 0, base);
+    if (log2 === 2) this.byte(0x63);
+    else { this.byte(0x0f); this.byte((signed !== 0 ? 0xbe : 0xb6) | log2); }
+    this.#memory(to, base, disp);
+  }
+  /** The same from a register. */
+  extendReg(w: number, log2: number, signed: number, to: number, from: number): void {
+    if (log2 === 2 && signed === 0) { this.mov(0, to, from); return; }
+    this.#rex(w, to, 0, from, log2 === 0);
+    if (log2 === 2) this.byte(0x63);
+    else { this.byte(0x0f); this.byte((signed !== 0 ? 0xbe : 0xb6) | log2); }
+    this.#modRM(to, from);
+  }
+  lea(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x8d); this.#memory(to, base, disp); }
+  leaIndexed(w: number, to: number, base: number, index: number, scale: number): void {
+    this.#rex(w, to, index, base); this.byte(0x8d); this.#indexed(to, base, index, scale, 0);
+  }
+
+  // --- arithmetic ---
+  alu(op: number, w: number, to: number, from: number): void { this.#rex(w, from, 0, to); this.byte((op << 3) | 1); this.#modRM(from, to); }
+  aluLoad(op: number, w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte((op << 3) | 3); this.#memory(to, base, disp); }
+  aluLoadIndexed(op: number, w: number, to: number, base: number, index: number, disp: number): void {
+    this.#rex(w, to, index, base); this.byte((op << 3) | 3); this.#indexed(to, base, index, 0, disp);
+  }
+  aluImm(op: number, w: number, to: number, imm: number): void {
+    this.#rex(w, 0, 0, to);
+    const small = imm >= -128 && imm <= 127;
+    this.byte(small ? 0x83 : 0x81);
+    this.#modRM(op, to);
+    if (small) this.byte(imm);
+    else this.u32(imm);
+  }
+  aluMemoryImm(op: number, w: number, base: number, disp: number, imm: number): void {
+    this.#rex(w, 0, 0, base);
+    const small = imm >= -128 && imm <= 127;
+    this.byte(small ? 0x83 : 0x81);
+    this.#memory(op, base, disp);
+    if (small) this.byte(imm);
+    else this.u32(imm);
+  }
+  test(w: number, a: number, b: number): void { this.#rex(w, b, 0, a); this.byte(0x85); this.#modRM(b, a); }
+  testImm(w: number, a: number, imm: number): void { this.#rex(w, 0, 0, a); this.byte(0xf7); this.#modRM(0, a); this.u32(imm); }
+  /** CF = bit `bit` of a register. */
+  bitTest(w: number, a: number, bit: number): void { this.#rex(w, 0, 0, a); this.byte(0x0f); this.byte(0xba); this.#modRM(4, a); this.byte(bit); }
+  shift(op: number, w: number, to: number, by: number): void { this.#rex(w, 0, 0, to); this.byte(0xc1); this.#modRM(op, to); this.byte(by); }
+  /** By CL. */
+  shiftCl(op: number, w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0xd3); this.#modRM(op, to); }
+  /** to = (from:to) >> by, low part. */
+  shrd(w: number, to: number, from: number, by: number): void { this.#rex(w, from, 0, to); this.byte(0x0f); this.byte(0xac); this.#modRM(from, to); this.byte(by); }
+  not(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0xf7); this.#modRM(2, to); }
+  neg(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0xf7); this.#modRM(3, to); }
+  imul(w: number, to: number, from: number): void { this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0xaf); this.#modRM(to, from); }
+  /** rdx:rax = rax * from, unsigned or signed. */
+  mulWide(w: number, from: number, signed: boolean): void { this.#rex(w, 0, 0, from); this.byte(0xf7); this.#modRM(signed ? 5 : 4, from); }
+  /** rax = rdx:rax / from, unsigned. */
+  div(w: number, from: number): void { this.#rex(w, 0, 0, from); this.byte(0xf7); this.#modRM(6, from); }
+  bswap(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0x0f); this.byte(0xc8 | (to & 7)); }
+  lzcnt(w: number, to: number, from: number): void { this.byte(0xf3); this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0xbd); this.#modRM(to, from); }
+  setcc(cc: number, to: number): void { this.#rex(0, 0, 0, to, true); this.byte(0x0f); this.byte(0x90 | cc); this.#modRM(0, to); }
+  cmov(cc: number, w: number, to: number, from: number): void { this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0x40 | cc); this.#modRM(to, from); }
+  cmc(): void { this.byte(0xf5); }
+  stc(): void { this.byte(0xf9); }
+  lahf(): void { this.byte(0x9f); }
+  sahf(): void { this.byte(0x9e); }
+
+  // --- control ---
+  /** Jcc rel32; returns the offset behind it, for `patch`. */
+  jcc(cc: number): number { this.byte(0x0f); this.byte(0x80 | cc); this.u32(0); return this.at; }
+  jmp(): number { this.byte(0xe9); this.u32(0); return this.at; }
+  jmpReg(to: number): void { this.#rex(0, 0, 0, to); this.byte(0xff); this.#modRM(4, to); }
+  jmpIndexed(base: number, index: number, disp: number): void { this.#rex(0, 0, index, base); this.byte(0xff); this.#indexed(4, base, index, 0, disp); }
+  push(r: number): void { this.#rex(0, 0, 0, r); this.byte(0x50 | (r & 7)); }
+  pop(r: number): void { this.#rex(0, 0, 0, r); this.byte(0x58 | (r & 7)); }
+  ret(): void { this.byte(0xc3); }
+
+  // --- 128-bit moves through xmm0 ---
+  loadVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x10); this.#memory(0, base, disp); }
+  storeVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x11); this.#memory(0, base, disp); }
+}

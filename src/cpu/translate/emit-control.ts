@@ -1,0 +1,135 @@
+// src/cpu/translate/emit-control.ts — x86-64 for the encodings of a64/branch.ts: branches, and the system instructions
+// that need no thought (hints, barriers, thread pointers, cache maintenance by EL1, DC ZVA).
+import type { branch, system } from "../a64/branch.ts";
+import { ZR, type Handlers } from "../a64/pattern.ts";
+import { sysregKey, slot } from "../sysreg.ts";
+import { Offset } from "../state.ts";
+import { tlbCheck } from "./emit-memory.ts";
+import { Alu, CC, Reg } from "./assembler.ts";
+import { disp, type Translator } from "./translator.ts";
+
+type Emit = boolean | void;
+const { rax, rbp } = Reg;
+const interpreted = (): false => false;
+
+function link(t: Translator): void {
+  const next = (t.pcLo >>> 0) + 4;
+  t.asm.constant(rax, next | 0, (t.pcHi + (next > 0xffff_ffff ? 1 : 0)) | 0);
+  t.put(30, rax);
+}
+function compareZero(t: Translator, f: { f: number; i: number; t: number }, cc: number): void {
+  const host = t.get(f.t, rax);
+  t.asm.test(f.f, host, host);
+  t.branchIf(cc, (f.i << 13) >> 11);
+}
+function testBit(t: Translator, f: { b: number; i: number; t: number }, cc: number): void {
+  t.asm.bitTest(1, t.get(f.t, rax), f.b);
+  t.branchIf(cc, (f.i << 18) >> 16);
+}
+
+export const emitBranch: Handlers<typeof branch, Translator, Emit> = {
+  B_cond: (t, f) => {
+    const offset = (f.i << 13) >> 11;
+    if (f.c >= 14) t.gotoOffset(offset);
+    else {
+      t.needFlags();
+      t.branchIf(t.condition(f.c), offset);
+    }
+  },
+  B: (t, f) => t.gotoOffset((f.i << 6) >> 4),
+  BL: (t, f) => {
+    link(t);
+    t.gotoOffset((f.i << 6) >> 4);
+  },
+  CBZ: (t, f) => compareZero(t, f, CC.e),
+  CBNZ: (t, f) => compareZero(t, f, CC.ne),
+  TBZ: (t, f) => testBit(t, f, CC.ae),
+  TBNZ: (t, f) => testBit(t, f, CC.b),
+  BR: (t, f) => {
+    t.copy(f.n, rax);
+    t.gotoIndirect();
+  },
+  BLR: (t, f) => {
+    t.copy(f.n, Reg.rcx);
+    link(t);
+    t.asm.mov(1, rax, Reg.rcx);
+    t.gotoIndirect();
+  },
+  RET: (t, f) => {
+    t.copy(f.n, rax);
+    t.gotoIndirect();
+  },
+  ERET: interpreted,
+};
+
+/** Registers that are plain storage and whose access at this EL needs no question. */
+function storage(t: Translator, key: number, write: boolean): number | undefined {
+  switch (key) {
+    case sysregKey(3, 3, 13, 0, 2): return slot.TPIDR_EL0;
+    case sysregKey(3, 3, 13, 0, 3): return write && t.el === 0 ? undefined : slot.TPIDRRO_EL0;
+    case sysregKey(3, 0, 13, 0, 4): return t.el === 0 ? undefined : slot.TPIDR_EL1;
+    default: return undefined;
+  }
+}
+const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
+
+export const emitSystem: Handlers<typeof system, Translator, Emit> = {
+  SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
+  HINT: () => true,
+  WFE: t => (t.el === 0 ? false : true), // EL0's may trap
+  WFI: interpreted,
+  SEV: () => true, SEVL: () => true,
+  CLREX: t => t.asm.storeImm(0, rbp, disp(Offset.EXCL_VALID), 0),
+  DSB: () => true, DMB: () => true, // one core at a time, and x86 order
+  ISB: interpreted,
+  MSR_imm: interpreted,
+  SYS: (t, f) => {
+    if (t.el === 0 || f.c !== 7) return false;
+    if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
+      const ends: number[] = [];
+      const site = t.slowSite();
+      t.copy(f.t, rax);
+      tlbCheck(t, 1, false, ends);
+      t.endSlow(site, ends);
+      return true;
+    }
+    if (f.o === 3 && f.p === 1 && f.k === 4) { // DC ZVA
+      const { asm } = t;
+      t.copy(f.t, rax);
+      asm.aluImm(Alu.and, 1, rax, -64);
+      const ends: number[] = [];
+      const site = t.slowSite();
+      tlbCheck(t, 1, true, ends);
+      asm.byte(0x0f); asm.byte(0x57); asm.byte(0xc0); // xorps xmm0, xmm0
+      for (let i = 0; i < 64; i += 16) asm.storeVector(rax, i);
+      t.endSlow(site, ends);
+      return true;
+    }
+    return false;
+  },
+  SYSL: interpreted,
+  MRS: (t, f) => {
+    const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
+    if (key === SP_EL0 && t.el === 1) { // UNDEFINED while it is the selected one
+      const ends: number[] = [];
+      const site = t.slowSite();
+      t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.SPSEL), 0);
+      ends.push(t.asm.jcc(CC.e));
+      t.asm.load(1, rax, rbp, disp(Offset.SP_EL0));
+      t.put(f.t, rax);
+      t.endSlow(site, ends);
+      return true;
+    }
+    const at = storage(t, key, false);
+    if (at === undefined || f.t === ZR) return false;
+    t.asm.load(1, rax, rbp, disp(at));
+    t.put(f.t, rax);
+    return true;
+  },
+  MSR_reg: (t, f) => {
+    const at = storage(t, sysregKey(2 + f.q, f.o, f.c, f.k, f.p), true);
+    if (at === undefined) return false;
+    t.asm.store(1, rbp, disp(at), t.get(f.t, rax));
+    return true;
+  },
+};

@@ -1,0 +1,329 @@
+// src/cpu/translate/emit-memory.ts — x86-64 for the encodings of a64/load-store.ts. An access is: address into rax, the
+// TLB entry's tag compared with the page of its *last* byte (so crossing a page misses), rax += addend, the move. What
+// misses leaves to the interpreter, which does the whole instruction; nothing was changed by then.
+import type { loadStore, loadStoreFp } from "../a64/load-store.ts";
+import type { Handlers } from "../a64/pattern.ts";
+import { Word } from "../mmu/tlb.ts";
+import { Offset } from "../state.ts";
+import { slot } from "../sysreg.ts";
+import { Alu, CC, Reg, Shift } from "./assembler.ts";
+import { disp, type Translator } from "./translator.ts";
+
+type Emit = boolean | void;
+const { rax, rcx, rdx, rbp } = Reg;
+const interpreted = (): false => false;
+const SP = 31;
+
+/** rax: guest address → host address of `size` bytes. Clobbers rcx, rdx. Failing jumps are added to `ends`. */
+export function tlbCheck(t: Translator, size: number, write: boolean, ends: number[]): void {
+  const { asm } = t;
+  const table = disp(t.el === 0 ? Offset.TLB_EL0 : Offset.TLB_EL1);
+  asm.mov(0, rcx, rax);
+  asm.shift(Shift.shr, 0, rcx, 7);
+  asm.aluImm(Alu.and, 0, rcx, 1023 * 32);
+  if (size === 1) asm.mov(1, rdx, rax);
+  else asm.lea(1, rdx, rax, size - 1);
+  asm.aluImm(Alu.and, 1, rdx, -4096);
+  asm.aluLoadIndexed(Alu.cmp, 1, rdx, rbp, rcx, table + 4 * (write ? Word.WRITE : Word.READ));
+  ends.push(asm.jcc(CC.ne));
+  asm.aluLoadIndexed(Alu.add, 1, rax, rbp, rcx, table + 4 * Word.ADDEND);
+}
+/** rax = Rn + offset. */
+function address(t: Translator, N: number, offset: number, ends: number[]): void {
+  if (N === SP) t.checkSp(ends);
+  const host = t.pin(N);
+  if (host >= 0) {
+    if (offset === 0) t.asm.mov(1, rax, host);
+    else t.asm.lea(1, rax, host, offset);
+    return;
+  }
+  t.copy(N, rax);
+  if (offset !== 0) t.asm.lea(1, rax, rax, offset);
+}
+/** Rn += offset. */
+function writeBack(t: Translator, N: number, offset: number): void {
+  if (offset === 0) return;
+  const host = t.pin(N);
+  if (host >= 0) t.asm.lea(1, host, host, offset);
+  else t.asm.aluMemoryImm(Alu.add, 1, rbp, t.slot(N), offset);
+}
+/** Rt = 1 << g bytes at [rax + at]; extend: 0 zero, 1 sign to 64, 2 sign to 32 bits. */
+function fetch(t: Translator, g: number, extend: number, r: number, at: number): void {
+  const host = t.pin(r);
+  const to = host >= 0 ? host : rcx;
+  t.asm.extend(extend === 1 ? 1 : 0, g, extend === 0 ? 0 : 1, to, rax, at);
+  if (host < 0) t.put(r, rcx);
+}
+function deposit(t: Translator, g: number, r: number, at: number): void {
+  const { asm } = t;
+  const from = t.get(r, rdx);
+  if (g === 0) asm.store8(rax, at, from);
+  else if (g === 1) asm.store16(rax, at, from);
+  else asm.store(g === 3 ? 1 : 0, rax, at, from);
+}
+function load(t: Translator, g: number, extend: number, N: number, r: number, offset: number, back: number): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, N, offset, ends);
+  tlbCheck(t, 1 << g, false, ends);
+  if (back !== 0) writeBack(t, N, back);
+  fetch(t, g, extend, r, 0);
+  t.endSlow(site, ends);
+}
+function store(t: Translator, g: number, N: number, r: number, offset: number, back: number): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, N, offset, ends);
+  tlbCheck(t, 1 << g, true, ends);
+  deposit(t, g, r, 0);
+  if (back !== 0) writeBack(t, N, back);
+  t.endSlow(site, ends);
+}
+/** rax = Rn + extended Rm << shift. False: reserved. */
+function registerOffset(t: Translator, f: { m: number; e: number; N: number }, shift: number, ends: number[]): boolean {
+  if ((f.e & 2) === 0) return false;
+  const { asm } = t;
+  if (f.N === SP) t.checkSp(ends);
+  if (f.e === 2 || f.e === 6) asm.extendReg(1, 2, f.e === 6 ? 1 : 0, rcx, t.get(f.m, rcx));
+  else t.copy(f.m, rcx);
+  const host = t.get(f.N, rax);
+  if (shift < 4) asm.leaIndexed(1, rax, host, rcx, shift);
+  else {
+    asm.shift(Shift.shl, 1, rcx, shift);
+    asm.leaIndexed(1, rax, host, rcx, 0);
+  }
+  return true;
+}
+type RegForm = { g: number; m: number; e: number; h: number; N: number; t: number };
+function loadRegister(t: Translator, f: RegForm, extend: number): Emit {
+  if ((f.e & 2) === 0) return false;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  registerOffset(t, f, f.h !== 0 ? f.g : 0, ends);
+  tlbCheck(t, 1 << f.g, false, ends);
+  fetch(t, f.g, extend, f.t, 0);
+  t.endSlow(site, ends);
+  return true;
+}
+function storeRegister(t: Translator, f: RegForm): Emit {
+  if ((f.e & 2) === 0) return false;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  registerOffset(t, f, f.h !== 0 ? f.g : 0, ends);
+  tlbCheck(t, 1 << f.g, true, ends);
+  deposit(t, f.g, f.t, 0);
+  t.endSlow(site, ends);
+  return true;
+}
+type PairForm = { g: number; i: number; u: number; N: number; t: number };
+const signed7 = (i: number): number => (i << 25) >> 25;
+const signed9 = (i: number): number => (i << 23) >> 23;
+function loadPair(t: Translator, f: PairForm, extend: number, indexed: "post" | "off" | "pre"): void {
+  const g = 2 + f.g;
+  const by = signed7(f.i) * (1 << g);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, indexed === "post" ? 0 : by, ends);
+  tlbCheck(t, 2 << g, false, ends);
+  if (indexed !== "off") writeBack(t, f.N, by);
+  fetch(t, g, extend, f.t, 0);
+  fetch(t, g, extend, f.u, 1 << g);
+  t.endSlow(site, ends);
+}
+function storePair(t: Translator, f: PairForm, indexed: "post" | "off" | "pre"): void {
+  const g = 2 + f.g;
+  const by = signed7(f.i) * (1 << g);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, indexed === "post" ? 0 : by, ends);
+  tlbCheck(t, 2 << g, true, ends);
+  deposit(t, g, f.t, 0);
+  deposit(t, g, f.u, 1 << g);
+  if (indexed !== "off") writeBack(t, f.N, by);
+  t.endSlow(site, ends);
+}
+/** Acquire and release forms: the address must be aligned. */
+function ordered(t: Translator, f: { g: number; N: number; t: number }, write: boolean): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, 0, ends);
+  if (f.g !== 0) {
+    t.asm.testImm(0, rax, (1 << f.g) - 1);
+    ends.push(t.asm.jcc(CC.ne));
+  }
+  tlbCheck(t, 1 << f.g, write, ends);
+  if (write) deposit(t, f.g, f.t, 0);
+  else fetch(t, f.g, 0, f.t, 0);
+  t.endSlow(site, ends);
+}
+/** rax = the address of a literal. */
+function literal(t: Translator, i: number): void {
+  const low = (t.pcLo >>> 0) + ((i << 13) >> 11);
+  t.asm.constant(rax, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
+}
+function loadLiteral(t: Translator, f: { i: number; t: number }, g: number, extend: number): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  literal(t, f.i);
+  tlbCheck(t, 1 << g, false, ends);
+  fetch(t, g, extend, f.t, 0);
+  t.endSlow(site, ends);
+}
+
+export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
+  STXR: interpreted, STLXR: interpreted, STXP: interpreted, STLXP: interpreted,
+  LDXR: interpreted, LDAXR: interpreted, LDXP: interpreted, LDAXP: interpreted,
+  STLR: (t, f) => ordered(t, f, true),
+  LDAR: (t, f) => ordered(t, f, false),
+  CASP: interpreted, CAS: interpreted,
+  LDR_lit_w: (t, f) => loadLiteral(t, f, 2, 0),
+  LDR_lit_x: (t, f) => loadLiteral(t, f, 3, 0),
+  LDRSW_lit: (t, f) => loadLiteral(t, f, 2, 1),
+  PRFM_lit: () => true,
+  STNP: (t, f) => storePair(t, f, "off"),
+  LDNP: (t, f) => loadPair(t, f, 0, "off"),
+  STP_post: (t, f) => storePair(t, f, "post"),
+  LDP_post: (t, f) => loadPair(t, f, 0, "post"),
+  LDPSW_post: (t, f) => loadPair(t, { ...f, g: 0 }, 1, "post"),
+  STP_off: (t, f) => storePair(t, f, "off"),
+  LDP_off: (t, f) => loadPair(t, f, 0, "off"),
+  LDPSW_off: (t, f) => loadPair(t, { ...f, g: 0 }, 1, "off"),
+  STP_pre: (t, f) => storePair(t, f, "pre"),
+  LDP_pre: (t, f) => loadPair(t, f, 0, "pre"),
+  LDPSW_pre: (t, f) => loadPair(t, { ...f, g: 0 }, 1, "pre"),
+  STUR: (t, f) => store(t, f.g, f.N, f.t, signed9(f.i), 0),
+  LDUR: (t, f) => load(t, f.g, 0, f.N, f.t, signed9(f.i), 0),
+  LDURS_x: (t, f) => load(t, f.g, 1, f.N, f.t, signed9(f.i), 0),
+  LDURS_w: (t, f) => load(t, f.g, 2, f.N, f.t, signed9(f.i), 0),
+  PRFUM: () => true,
+  STR_post: (t, f) => store(t, f.g, f.N, f.t, 0, signed9(f.i)),
+  LDR_post: (t, f) => load(t, f.g, 0, f.N, f.t, 0, signed9(f.i)),
+  LDRS_x_post: (t, f) => (f.g === 3 ? false : load(t, f.g, 1, f.N, f.t, 0, signed9(f.i))),
+  LDRS_w_post: (t, f) => load(t, f.g, 2, f.N, f.t, 0, signed9(f.i)),
+  STTR: interpreted, LDTR: interpreted, LDTRS_x: interpreted, LDTRS_w: interpreted,
+  STR_pre: (t, f) => store(t, f.g, f.N, f.t, signed9(f.i), signed9(f.i)),
+  LDR_pre: (t, f) => load(t, f.g, 0, f.N, f.t, signed9(f.i), signed9(f.i)),
+  LDRS_x_pre: (t, f) => (f.g === 3 ? false : load(t, f.g, 1, f.N, f.t, signed9(f.i), signed9(f.i))),
+  LDRS_w_pre: (t, f) => load(t, f.g, 2, f.N, f.t, signed9(f.i), signed9(f.i)),
+  STR_reg: (t, f) => storeRegister(t, f),
+  LDR_reg: (t, f) => loadRegister(t, f, 0),
+  LDRS_x_reg: (t, f) => (f.g === 3 ? false : loadRegister(t, f, 1)),
+  LDRS_w_reg: (t, f) => loadRegister(t, f, 2),
+  PRFM_reg: () => true,
+  STR_imm: (t, f) => store(t, f.g, f.N, f.t, f.i << f.g, 0),
+  LDR_imm: (t, f) => load(t, f.g, 0, f.N, f.t, f.i << f.g, 0),
+  LDRS_x_imm: (t, f) => load(t, f.g, 1, f.N, f.t, f.i << f.g, 0),
+  LDRS_w_imm: (t, f) => load(t, f.g, 2, f.N, f.t, f.i << f.g, 0),
+  PRFM_imm: () => true,
+  LDADD: interpreted, LDCLR: interpreted, LDEOR: interpreted, LDSET: interpreted,
+  LDSMAX: interpreted, LDSMIN: interpreted, LDUMAX: interpreted, LDUMIN: interpreted, SWP: interpreted,
+};
+
+// --- SIMD&FP registers: FPEN may trap, which the interpreter finds out ----------------------------------------------
+
+/** Jumps out unless FP instructions are allowed here: CPACR_EL1.FPEN. */
+function fpCheck(t: Translator, ends: number[]): void {
+  const { asm } = t;
+  asm.load(0, rcx, rbp, disp(slot.CPACR_EL1));
+  if (t.el === 0) {
+    asm.not(0, rcx);
+    asm.testImm(0, rcx, 3 << 20);
+    ends.push(asm.jcc(CC.ne));
+  } else {
+    asm.testImm(0, rcx, 1 << 20);
+    ends.push(asm.jcc(CC.e));
+  }
+}
+const vector = (r: number): number => disp(Offset.V + 16 * r);
+function fetchVector(t: Translator, g: number, r: number, at: number): void {
+  const { asm } = t;
+  if (g === 4) {
+    asm.loadVector(rax, at);
+    asm.storeVector(rbp, vector(r));
+    return;
+  }
+  asm.extend(0, g, 0, rcx, rax, at);
+  asm.store(1, rbp, vector(r), rcx);
+  asm.storeImm(1, rbp, vector(r) + 8, 0);
+}
+function depositVector(t: Translator, g: number, r: number, at: number): void {
+  const { asm } = t;
+  if (g === 4) {
+    asm.loadVector(rbp, vector(r));
+    asm.storeVector(rax, at);
+    return;
+  }
+  asm.load(1, rdx, rbp, vector(r));
+  if (g === 0) asm.store8(rax, at, rdx);
+  else if (g === 1) asm.store16(rax, at, rdx);
+  else asm.store(g === 3 ? 1 : 0, rax, at, rdx);
+}
+const vectorSize = (f: { g: number; q: number }): number => (f.q === 0 ? f.g : f.g === 0 ? 4 : -1);
+function moveVector(t: Translator, write: boolean, g: number, N: number, r: number, offset: number, back: number): Emit {
+  if (g < 0) return false;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  fpCheck(t, ends);
+  address(t, N, offset, ends);
+  tlbCheck(t, 1 << g, write, ends);
+  if (write) depositVector(t, g, r, 0);
+  else fetchVector(t, g, r, 0);
+  if (back !== 0) writeBack(t, N, back);
+  t.endSlow(site, ends);
+  return true;
+}
+type VectorForm = { g: number; q: number; i: number; N: number; x: number };
+type VectorPair = { g: number; i: number; w: number; N: number; x: number };
+function movePair(t: Translator, write: boolean, f: VectorPair, indexed: "post" | "off" | "pre"): Emit {
+  if (f.g === 3) return false;
+  const g = 2 + f.g;
+  const by = signed7(f.i) * (1 << g);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  fpCheck(t, ends);
+  address(t, f.N, indexed === "post" ? 0 : by, ends);
+  tlbCheck(t, 2 << g, write, ends);
+  const move = write ? depositVector : fetchVector;
+  move(t, g, f.x, 0);
+  move(t, g, f.w, 1 << g);
+  if (indexed !== "off") writeBack(t, f.N, by);
+  t.endSlow(site, ends);
+  return true;
+}
+function moveRegister(t: Translator, write: boolean, f: { g: number; q: number; m: number; e: number; h: number; N: number; x: number }): Emit {
+  const g = vectorSize(f);
+  if (g < 0 || (f.e & 2) === 0) return false;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  fpCheck(t, ends);
+  registerOffset(t, f, f.h !== 0 ? g : 0, ends);
+  tlbCheck(t, 1 << g, write, ends);
+  if (write) depositVector(t, g, f.x, 0);
+  else fetchVector(t, g, f.x, 0);
+  t.endSlow(site, ends);
+  return true;
+}
+const single = (t: Translator, write: boolean, f: VectorForm, offset: number, back: number): Emit =>
+  moveVector(t, write, vectorSize(f), f.N, f.x, offset, back);
+
+export const emitLoadStoreFp: Handlers<typeof loadStoreFp, Translator, Emit> = {
+  LDR_lit_s: interpreted, LDR_lit_d: interpreted, LDR_lit_q: interpreted,
+  STNP_v: (t, f) => movePair(t, true, f, "off"),
+  LDNP_v: (t, f) => movePair(t, false, f, "off"),
+  STP_v_post: (t, f) => movePair(t, true, f, "post"),
+  LDP_v_post: (t, f) => movePair(t, false, f, "post"),
+  STP_v_off: (t, f) => movePair(t, true, f, "off"),
+  LDP_v_off: (t, f) => movePair(t, false, f, "off"),
+  STP_v_pre: (t, f) => movePair(t, true, f, "pre"),
+  LDP_v_pre: (t, f) => movePair(t, false, f, "pre"),
+  STUR_v: (t, f) => single(t, true, f, signed9(f.i), 0),
+  LDUR_v: (t, f) => single(t, false, f, signed9(f.i), 0),
+  STR_v_post: (t, f) => single(t, true, f, 0, signed9(f.i)),
+  LDR_v_post: (t, f) => single(t, false, f, 0, signed9(f.i)),
+  STR_v_pre: (t, f) => single(t, true, f, signed9(f.i), signed9(f.i)),
+  LDR_v_pre: (t, f) => single(t, false, f, signed9(f.i), signed9(f.i)),
+  STR_v_reg: (t, f) => moveRegister(t, true, f),
+  LDR_v_reg: (t, f) => moveRegister(t, false, f),
+  STR_v_imm: (t, f) => single(t, true, f, f.i << Math.max(vectorSize(f), 0), 0),
+  LDR_v_imm: (t, f) => single(t, false, f, f.i << Math.max(vectorSize(f), 0), 0),
+};

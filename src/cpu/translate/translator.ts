@@ -1,0 +1,345 @@
+// src/cpu/translate/translator.ts — A64 to x86-64, one block at a time: decode up to a branch, decide where flags must be
+// kept, emit. The emitters of single encodings stand in emit-*.ts; what has none is left to the reference interpreter.
+//
+// Registers of generated code:
+//   rbp       the CPU state + 0x80 (so that x0..sp are one-byte displacements)
+//   rax rcx rdx   scratch
+//   rbx rsi rdi r8..r15   x0..x8, x19, SP: pinned; every other guest register is a memory operand
+// NZCV lives in EFLAGS between a setter and its reader where nothing in between destroys it, with CF = !C throughout (as
+// after a subtraction); otherwise in the state as HOST_FLAGS. Liveness within the block decides whether it is saved.
+//
+// A block starts with the budget: it is left when the slice is used up, and only there. A load or store that misses the
+// TLB, and every instruction without an emitter, leaves to TypeScript by a *site* (site.ts) and comes back behind itself.
+import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
+import { bitMask } from "../interpret/arithmetic.ts";
+import { Offset } from "../state.ts";
+import { Alu, Assembler, CC, Reg } from "./assembler.ts";
+import type { SiteTable } from "./sites.ts";
+import { SiteKind } from "./sites.ts";
+
+export type Fields = Readonly<Record<string, number>>;
+/** Emits one instruction. False: nothing was emitted, the interpreter must do it. */
+export type Emitter = (t: Translator, f: never) => boolean | void;
+/** What the translator knows of an encoding. */
+export interface Translation extends Encoding {
+  readonly emit: Emitter | undefined;
+  /** Reads NZCV; from the state, because the interpreter does it; writes NZCV; leaves EFLAGS as they are. */
+  readonly readsFlags: boolean;
+  readonly readsSavedFlags: boolean;
+  readonly writesFlags: boolean;
+  readonly keepsHostFlags: boolean;
+  /** Nothing of the block comes after it. */
+  readonly ends: boolean;
+}
+interface Decoded { readonly word: number; readonly entry: Translation | undefined; readonly f: Fields }
+
+/** Where the pinned guest registers live. Index: guest register (31 SP, 32 ZR); -1: in memory. */
+const PIN: readonly number[] = Array.from({ length: 33 }, (_, r) =>
+  r < 9 ? [Reg.rbx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r9, Reg.r10, Reg.r11, Reg.r12, Reg.r13][r] as number
+    : r === 19 ? Reg.r14 : r === 31 ? Reg.r15 : -1);
+export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host, r) => (host < 0 ? [] : [[r, host] as const]));
+/** Displacement of a state field from rbp. */
+export const disp = (offset: number): number => offset - 0x80;
+const FLAGS = disp(Offset.HOST_FLAGS);
+/** Instructions in one block at most. */
+const BLOCK_LIMIT = 64;
+/** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
+const CONDITION = [CC.e, CC.ne, CC.ae, CC.b, CC.s, CC.ns, CC.o, CC.no, CC.a, CC.be, CC.ge, CC.l, CC.g, CC.le] as const;
+
+/** Whether the emitter leaves EFLAGS alone. */
+const keepsHostFlags = (d: Decoded): boolean =>
+  d.entry !== undefined && (d.entry.keepsHostFlags || (d.entry.name === "ORR_reg" && d.f["n"] === ZR && d.f["i"] === 0));
+
+/** A form of a flag-setting encoding that is UNDEFINED: it sets nothing, and the exception saves NZCV. */
+const reservedSetter = ({ entry, f }: Decoded): boolean => {
+  switch (entry?.name) {
+    case "ANDS_imm": return (f["f"] === 0 && f["e"] === 1) || !bitMask(scratch as never, f["e"] as number, f["r"] as number, f["i"] as number);
+    case "ADDS_ext":
+    case "SUBS_ext": return (f["i"] as number) > 4;
+    case "ADDS_reg":
+    case "SUBS_reg": return f["h"] === 3 || (f["f"] === 0 && (f["i"] as number) > 31);
+    case "ANDS_reg":
+    case "BICS_reg": return f["f"] === 0 && (f["i"] as number) > 31;
+    default: return false;
+  }
+};
+const scratch = { lo: 0, hi: 0 };
+
+/** Reads code for the translator: the word `index` of the page being translated. */
+export interface CodePage {
+  readonly words: Int32Array;
+  readonly base: number;
+}
+
+export class Translator {
+  readonly asm: Assembler;
+  readonly sites: SiteTable;
+  readonly #decoder: Decoder<Translation>;
+  readonly #decoded = new Map<number, Decoded>();
+  #exit = 0;
+  #indirect: readonly number[] = [];
+  // the block being made
+  el = 1;
+  pcLo = 0;
+  pcHi = 0;
+  #length = 0;
+  #index = 0;
+  #flagsLive = false;
+  #spAligned = false;
+  /** Slow paths to emit behind the block: jump ends, and where to come back. */
+  readonly #cold: { readonly ends: number[]; readonly site: number }[] = [];
+  #current: Decoded | undefined;
+
+  constructor(asm: Assembler, sites: SiteTable, entries: readonly Translation[]) {
+    this.asm = asm;
+    this.sites = sites;
+    this.#decoder = new Decoder(entries);
+  }
+  /** Host offsets of the common code: the exit, and the indirect jumps of EL0 and EL1. */
+  setCommon(exit: number, indirect: readonly number[]): void {
+    this.#exit = exit;
+    this.#indirect = indirect;
+  }
+
+  #decode(word: number): Decoded {
+    let d = this.#decoded.get(word);
+    if (d === undefined) {
+      const entry = this.#decoder.find(word >>> 0);
+      d = { word, entry, f: entry === undefined ? {} : extract(entry, word >>> 0) };
+      if (this.#decoded.size > 200_000) this.#decoded.clear();
+      this.#decoded.set(word, d);
+    }
+    return d;
+  }
+
+  /**
+   * Translates the block at an address. `limit` is the number of words up to the page's end. Returns the number of
+   * instructions; the code stands from `start` (the assembler's offset before the call).
+   */
+  translate(page: CodePage, el: number, lo: number, hi: number): number {
+    const first = (lo & 4095) >>> 2;
+    const list: Decoded[] = [];
+    for (let i = first; i < 1024 && list.length < BLOCK_LIMIT; i++) {
+      const d = this.#decode(page.words[page.base + i] as number);
+      list.push(d);
+      if (d.entry === undefined || d.entry.ends) break;
+    }
+    const asm = this.asm;
+    this.el = el;
+    this.#length = list.length;
+    this.#flagsLive = false;
+    this.#spAligned = false;
+    this.#cold.length = 0;
+
+    // head
+    asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), list.length);
+    this.#cold.push({ ends: [asm.jcc(CC.s)], site: this.sites.add(SiteKind.budget, lo, hi, 0, list.length, 0) });
+
+    let ended = false;
+    for (let i = 0; i < list.length; i++) {
+      const d = list[i] as Decoded;
+      this.#index = i;
+      this.#current = d;
+      const low = (lo >>> 0) + 4 * i;
+      this.pcLo = low | 0;
+      this.pcHi = hi; // a block stays in its page
+      const { entry } = d;
+      this.#saveNeeded = entry?.writesFlags === true && this.#mustSave(list, i, page, first);
+      let emitted = false;
+      if (entry?.emit !== undefined) emitted = entry.emit(this, d.f as never) !== false;
+      if (!emitted) this.#interpret(d.word);
+      if (!emitted || (!keepsHostFlags(d) && entry?.writesFlags !== true)) this.#flagsLive = false;
+      ended = emitted && entry?.ends === true;
+      if (!this.#keepsSp(entry, d.f)) this.#spAligned = false;
+    }
+    if (!ended) {
+      const low = (lo >>> 0) + 4 * list.length;
+      this.goto(low | 0, low > 0xffff_ffff ? (hi + 1) | 0 : hi);
+    }
+    for (const { ends, site } of this.#cold) {
+      for (const end of ends) asm.patch(end, asm.at);
+      asm.constant(Reg.rax, site, 0);
+      asm.patch(asm.jmp(), this.#exit);
+    }
+    return list.length;
+  }
+
+  // --- flags -------------------------------------------------------------------------------------------------------
+
+  #saveNeeded = false;
+  /** Whether the flags that instruction `i` sets must go to memory. */
+  #mustSave(list: readonly Decoded[], i: number, page: CodePage, first: number): boolean {
+    let clobbered = false;
+    for (let j = i + 1; j < list.length; j++) {
+      const { entry } = list[j] as Decoded;
+      if (entry === undefined || entry.emit === undefined) return true; // the interpreter may read them, or fault
+      if (entry.readsSavedFlags || (entry.readsFlags && clobbered)) return true;
+      if (entry.writesFlags) return reservedSetter(list[j] as Decoded);
+      if (!keepsHostFlags(list[j] as Decoded)) clobbered = true;
+    }
+    return !this.#deadAfter(list, page, first);
+  }
+  /** True when every way out of the block sets the flags before it reads them, as far as this page shows. */
+  #deadAfter(list: readonly Decoded[], page: CodePage, first: number): boolean {
+    const last = list[list.length - 1] as Decoded;
+    const at = first + list.length - 1;
+    const name = last.entry?.name;
+    const step = (bits: number): number => (((last.f["i"] as number) << (32 - bits)) >> (32 - bits));
+    const fallsTo = at + 1;
+    switch (name) {
+      case "B_cond":
+      case "CBZ":
+      case "CBNZ": return this.#deadAt(page, fallsTo) && this.#deadAt(page, at + step(19));
+      case "TBZ":
+      case "TBNZ": return this.#deadAt(page, fallsTo) && this.#deadAt(page, at + step(14));
+      case "B": return this.#deadAt(page, at + step(26));
+      default: return last.entry?.ends === true ? false : this.#deadAt(page, fallsTo);
+    }
+  }
+  #deadAt(page: CodePage, index: number): boolean {
+    for (let i = index, seen = 0; i >= 0 && i < 1024 && seen < 12; i++, seen++) {
+      const d = this.#decode(page.words[page.base + i] as number);
+      const { entry } = d;
+      if (entry === undefined || entry.emit === undefined || entry.readsFlags) return false;
+      if (entry.writesFlags) return !reservedSetter(d);
+      if (entry.ends) return false;
+    }
+    return false;
+  }
+  /** After the instruction that set EFLAGS: `form` says what CF means there. Clobbers rax. */
+  flagsSet(form: "sub" | "add" | "logic"): void {
+    const asm = this.asm;
+    if (form === "add") asm.cmc();
+    else if (form === "logic") asm.stc();
+    this.#flagsLive = true;
+    if (this.#saveNeeded) this.saveFlags();
+  }
+  saveFlags(): void {
+    const asm = this.asm;
+    asm.lahf();
+    asm.setcc(CC.o, Reg.rax);
+    asm.store16(Reg.rbp, FLAGS, Reg.rax);
+  }
+  /** Makes EFLAGS hold NZCV. May clobber rax. */
+  needFlags(): void {
+    if (this.#flagsLive) return;
+    const asm = this.asm;
+    asm.extend(0, 1, 0, Reg.rax, Reg.rbp, FLAGS);
+    asm.byte(0x04); asm.byte(0x7f); // add al, 0x7f: OF = V
+    asm.sahf();
+    this.#flagsLive = true;
+  }
+  /** EFLAGS := immediate NZCV. Clobbers rax. */
+  flagsImmediate(nzcv: number): void {
+    const ah = ((nzcv >> 3) & 1) << 7 | ((nzcv >> 2) & 1) << 6 | (1 - ((nzcv >> 1) & 1));
+    this.asm.constant(Reg.rax, (ah << 8) | (nzcv & 1), 0);
+    this.asm.byte(0x04); this.asm.byte(0x7f);
+    this.asm.sahf();
+    this.#flagsLive = true;
+  }
+  saveIfNeeded(): void { if (this.#saveNeeded) this.saveFlags(); }
+  /** Condition code of an A64 condition below 14. */
+  condition(cond: number): number { return CONDITION[cond] as number; }
+
+  // --- operands ----------------------------------------------------------------------------------------------------
+
+  pin(r: number): number { return PIN[r] as number; }
+  slot(r: number): number { return disp(8 * r); }
+  /** A host register that holds guest register r: its own, or `scratch` after a load. */
+  get(r: number, scratch: number): number {
+    const host = PIN[r] as number;
+    if (host >= 0) return host;
+    this.copy(r, scratch);
+    return scratch;
+  }
+  /** Loads guest register r into a host register. Keeps EFLAGS. */
+  copy(r: number, to: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) this.asm.mov(1, to, host);
+    else if (r === ZR) this.asm.constant(to, 0, 0);
+    else this.asm.load(1, to, Reg.rbp, this.slot(r));
+  }
+  /** Guest register r := host register (64 bits). Keeps EFLAGS. */
+  put(r: number, from: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) { if (host !== from) this.asm.mov(1, host, from); }
+    else if (r !== ZR) this.asm.store(1, Reg.rbp, this.slot(r), from);
+  }
+  /** host op= guest register. */
+  aluGuest(op: number, w: number, to: number, r: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) this.asm.alu(op, w, to, host);
+    else this.asm.aluLoad(op, w, to, Reg.rbp, this.slot(r)); // ZR's slot holds zero
+  }
+
+  // --- control -----------------------------------------------------------------------------------------------------
+
+  /** Ends the block: on to an address. Linked directly within the page, and for EL1 anywhere. */
+  goto(lo: number, hi: number): void {
+    if (this.#linkable(lo, hi)) this.#link(lo, hi, this.asm.jmp());
+    else {
+      this.asm.constant(Reg.rax, lo, hi);
+      this.gotoIndirect();
+    }
+  }
+  /** Ends the block: on to the address in rax. */
+  gotoIndirect(): void { this.asm.patch(this.asm.jmp(), this.#indirect[this.el] as number); }
+  /** A conditional branch: taken to pc + offset when `cc` holds, else on to the next instruction. */
+  branchIf(cc: number, offset: number): void {
+    const asm = this.asm;
+    const taken = asm.jcc(cc);
+    const low = (this.pcLo >>> 0) + offset;
+    const lo = low | 0, hi = (this.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0;
+    if (this.#linkable(lo, hi)) {
+      this.#link(lo, hi, taken);
+      this.gotoOffset(4);
+    } else {
+      this.gotoOffset(4);
+      asm.patch(taken, asm.at);
+      this.goto(lo, hi);
+    }
+  }
+  /** In the same page, or any page for EL1. */
+  #linkable(lo: number, hi: number): boolean { return this.el !== 0 || this.#samePage(lo, hi); }
+  #samePage(lo: number, hi: number): boolean { return ((lo ^ this.pcLo) & -4096) === 0 && hi === this.pcHi; }
+  /** The jump whose rel32 ends at `end` leads to a block, once it is linked. */
+  #link(lo: number, hi: number, end: number): void {
+    const site = this.sites.add(this.#samePage(lo, hi) ? SiteKind.link : SiteKind.linkFar, lo, hi, 0, 0, end);
+    this.#cold.push({ ends: [end], site });
+  }
+  gotoOffset(offset: number): void {
+    const low = (this.pcLo >>> 0) + offset;
+    this.goto(low | 0, (this.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
+  }
+  /** Leaves this instruction to the interpreter: out, and back behind it. */
+  #interpret(word: number): void {
+    const asm = this.asm;
+    if (this.#flagsLive) this.saveFlags(); // it may read them, or save PSTATE
+    const site = this.sites.add(SiteKind.interpret, this.pcLo, this.pcHi, word, this.#length - this.#index - 1, 0);
+    asm.constant(Reg.rax, site, 0);
+    asm.patch(asm.jmp(), this.#exit);
+    this.sites.setResume(site, asm.at);
+  }
+  /** Where failed fast paths of this instruction go. The resume point is set by `endSlow`. */
+  slowSite(): number {
+    return this.sites.add(SiteKind.interpret, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
+  }
+  endSlow(site: number, ends: number[]): void {
+    this.sites.setResume(site, this.asm.at);
+    this.#cold.push({ ends, site });
+  }
+  /** For SP as base: leaves when it is not a multiple of 16. */
+  checkSp(ends: number[]): void {
+    if (this.#spAligned) return;
+    this.asm.testImm(0, Reg.r15, 15);
+    ends.push(this.asm.jcc(CC.ne));
+    this.#spAligned = true;
+  }
+  /** SP stays a multiple of 16 if it was one. */
+  #keepsSp(entry: Translation | undefined, f: Fields): boolean {
+    if (entry === undefined || entry.emit === undefined) return false;
+    if (f["D"] === 31) return (entry.name === "ADD_imm" || entry.name === "SUB_imm") && f["N"] === 31 && ((f["i"] as number) & 15) === 0;
+    if (f["N"] === 31 && /_p(re|ost)$/.test(entry.name)) return /^(LDP|STP)/.test(entry.name) ? ((f["i"] as number) * (4 << (f["g"] ?? 0)) & 15) === 0 : ((f["i"] as number) & 15) === 0;
+    return true;
+  }
+}
