@@ -22,17 +22,18 @@ export const Mode = { EL0t: 0, EL1t: 4, EL1h: 5 } as const;
 
 export class TestCore implements Disposable {
   readonly cpu: Cpu;
+  /** The first 2 GiB of RAM. */
   readonly ram: DataView;
   readonly clock: HandClock = new HandClock();
   readonly #memory: NativeMemory;
   /** Where `run` puts its instructions, as physical and as virtual address. */
   code: { readonly pa: number; readonly va: bigint } = { pa: CODE, va: BigInt(CODE) };
 
-  constructor() {
-    this.#memory = NativeMemory.allocate(RAM_SIZE);
+  constructor(ramSize: number = RAM_SIZE) {
+    this.#memory = NativeMemory.allocate(ramSize);
     this.ram = new DataView(this.#memory.window(0));
     const map = new MemoryMap();
-    map.add(RAM, this.#memory, RAM_SIZE, false);
+    map.add(RAM, this.#memory, ramSize, false);
     const peers: Cpu[] = [];
     this.cpu = new Cpu({ index: 0, memory: map, clock: this.clock, instructions, peers });
     peers.push(this.cpu);

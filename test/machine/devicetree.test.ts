@@ -1,0 +1,57 @@
+// test/machine/devicetree.test.ts — the board's own device tree: what dtc says of it, and the names that kernels look for.
+import { beforeAll, describe, expect, test } from "bun:test";
+import { findNode, property, writeFdt } from "../../dtb/fdt.ts";
+import { fdtText } from "../../dtb/text.ts";
+import { boardTree, setChosen } from "../../src/machine/devicetree.ts";
+import { GiB, MiB } from "../../src/units.ts";
+import { ensureDebianPackages, run } from "../support/packages.ts";
+
+const board = (cpus: number, ramSize = 512 * MiB) => {
+  const root = boardTree({ cpus, ramSize });
+  setChosen(root, { cmdline: "console=ttyAMA0", initrd: { start: 0x4800_0000, end: 0x4900_0000 }, kaslrSeed: new Uint8Array(8).fill(7), rngSeed: new Uint8Array(32).fill(9) });
+  return { root, reservations: [], bootCpu: 0 };
+};
+const text = (tree: ReturnType<typeof board>, path: string, name: string): string => new TextDecoder().decode(property(findNode(tree.root, path)!, name)).replaceAll("\0", "|");
+
+describe("dtc", () => {
+  beforeAll(() => ensureDebianPackages(["device-tree-compiler"]), 300_000);
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("reads the tree of a board with %d cores without a warning", cpus => {
+    const { code, stdout, stderr } = run(["dtc", "-I", "dtb", "-O", "dts", "-"], writeFdt(board(cpus)));
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(new TextDecoder().decode(stdout).match(/cpu@/g)?.length).toBe(cpus);
+  });
+  test.each([1 * MiB, 512 * MiB, 3 * GiB, 8 * GiB, 1023 * GiB])("reads the tree of a board with %d bytes of RAM without a warning", ramSize => {
+    const { code, stderr } = run(["dtc", "-I", "dtb", "-O", "dts", "-"], writeFdt(board(1, ramSize)));
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+});
+
+describe("names that kernels look for", () => {
+  const tree = board(2);
+  test("the nodes", () => {
+    const names = tree.root.children.map(child => child.name).toSorted();
+    expect(names).toEqual([
+      "aliases", "apb-pclk", "chosen", "cpus", "gpio-keys", "intc@8000000", "memory@40000000", "pl011@9000000", "pl031@9010000", "pl061@9030000", "psci", "timer",
+    ].map(name => name.replace("pl011", "serial").replace("pl031", "rtc").replace("pl061", "gpio")).toSorted());
+  });
+  test.each([
+    ["/", "compatible", "linux,dummy-virt|"], ["/", "model", "hypervisor-virt|"],
+    ["/psci", "compatible", "arm,psci-1.0|arm,psci-0.2|"], ["/psci", "method", "hvc|"],
+    ["/timer", "compatible", "arm,armv8-timer|"],
+    ["/intc@8000000", "compatible", "arm,cortex-a15-gic|"],
+    ["/serial@9000000", "compatible", "arm,pl011|arm,primecell|"], ["/serial@9000000", "clock-names", "uartclk|apb_pclk|"],
+    ["/rtc@9010000", "compatible", "arm,pl031|arm,primecell|"],
+    ["/gpio@9030000", "compatible", "arm,pl061|arm,primecell|"],
+    ["/cpus/cpu@1", "enable-method", "psci|"], ["/cpus/cpu@1", "device_type", "cpu|"],
+    ["/chosen", "stdout-path", "/serial@9000000|"], ["/chosen", "bootargs", "console=ttyAMA0|"],
+    ["/memory@40000000", "device_type", "memory|"],
+  ])("%s: %s is %s", (path, name, expected) => { expect(text(tree, path, name)).toBe(expected); });
+  test("the timer is always on, with its four interrupts", () => {
+    const node = findNode(tree.root, "/timer")!;
+    expect(property(node, "always-on")?.length).toBe(0);
+    const view = new DataView(property(node, "interrupts")!.buffer.slice(0));
+    // PPIs 13, 14, 11, 10 to both cores, active high
+    expect(Array.from({ length: 12 }, (_, i) => view.getUint32(4 * i))).toEqual([13, 14, 11, 10].flatMap(n => [1, n, 0x304]));
+  });
+  test("the text of the whole tree", () => { expect(fdtText(board(1))).toMatchSnapshot(); });
+});
