@@ -21,7 +21,7 @@ const TRACE_BATCH = 16 * 1024;
 const COLLECT_MS = 250;
 const COLLECTS_PER_FULL = 20;
 /** Polls between two looks at the time. */
-const POLLS = 64;
+const POLLS = 16;
 /** The longest sleep: a lost ring would cost no more than this. */
 const LONGEST_SLEEP_MS = 1000;
 

@@ -54,6 +54,8 @@ interface Timer { readonly fire: () => void; due: number | undefined }
 const TIMERS: readonly TimerName[] = ["virtual", "physical"];
 /** Instructions a core runs before the next one has its turn. */
 const TURN = 20_000;
+/** And when it is the only one that runs: `poll` is called at least that often. */
+const LONE_TURN = 2_000_000;
 /** Exits kept for Ctrl-A s. */
 const HISTORY = 16;
 
@@ -184,7 +186,7 @@ export class Machine {
       const { vcpu } = core;
       const several = this.#runnable > 1;
       const before = vcpu.instructions;
-      vcpu.run(next, several ? Math.min(TURN, left) : left);
+      vcpu.run(next, Math.min(several ? TURN : LONE_TURN, left));
       left -= vcpu.instructions - before;
       this.#accessor = vcpu.index;
       this.#serve(core, vcpu.exit);
