@@ -68,10 +68,27 @@ function storage(t: Translator, key: number, write: boolean): number | undefined
     case sysregKey(3, 3, 13, 0, 2): return slot.TPIDR_EL0;
     case sysregKey(3, 3, 13, 0, 3): return write && t.el === 0 ? undefined : slot.TPIDRRO_EL0;
     case sysregKey(3, 0, 13, 0, 4): return t.el === 0 ? undefined : slot.TPIDR_EL1;
+    case sysregKey(3, 3, 0, 0, 1): return write || t.el === 0 ? undefined : slot.CTR_EL0;
+    case sysregKey(3, 0, 5, 2, 0): return t.el === 0 ? undefined : slot.ESR_EL1;
+    case sysregKey(3, 0, 6, 0, 0): return t.el === 0 ? undefined : slot.FAR_EL1;
+    case sysregKey(3, 0, 4, 0, 0): return t.el === 0 ? undefined : slot.SPSR_EL1;
+    case sysregKey(3, 0, 4, 0, 1): return t.el === 0 ? undefined : slot.ELR_EL1;
     default: return undefined;
   }
 }
 const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
+const DAIF = sysregKey(3, 3, 4, 2, 1);
+
+/** Interrupts may have been unmasked: out behind this instruction when a line is high. */
+function lookForInterrupts(t: Translator): void {
+  t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.LINES), 0);
+  t.lookBehind(t.asm.jcc(CC.ne));
+}
+/** SP_EL0 belongs to EL1 only while it is not the selected stack pointer. */
+function notSelected(t: Translator, ends: number[]): void {
+  t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.SPSEL), 0);
+  ends.push(t.asm.jcc(CC.e));
+}
 
 export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
@@ -81,8 +98,18 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SEV: () => true, SEVL: () => true,
   CLREX: t => t.asm.storeImm(0, rbp, disp(Offset.EXCL_VALID), 0),
   DSB: () => true, DMB: () => true, // one core at a time, and x86 order
-  ISB: interpreted,
-  MSR_imm: interpreted,
+  ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew
+  MSR_imm: (t, f) => {
+    if (t.el === 0 || f.o !== 3 || f.p < 6) return false;
+    const bits = f.k << 6;
+    if (f.p === 6) t.asm.aluMemoryImm(Alu.or, 0, rbp, disp(Offset.DAIF), bits);
+    else {
+      t.asm.aluMemoryImm(Alu.and, 0, rbp, disp(Offset.DAIF), ~bits);
+      lookForInterrupts(t);
+    }
+    t.gotoOffset(4);
+    return true;
+  },
   SYS: (t, f) => {
     if (t.el === 0 || f.c !== 7) return false;
     if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
@@ -113,11 +140,15 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (key === SP_EL0 && t.el === 1) { // UNDEFINED while it is the selected one
       const ends: number[] = [];
       const site = t.slowSite();
-      t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.SPSEL), 0);
-      ends.push(t.asm.jcc(CC.e));
+      notSelected(t, ends);
       t.asm.load(1, rax, rbp, disp(Offset.SP_EL0));
       t.put(f.t, rax);
       t.endSlow(site, ends);
+      return true;
+    }
+    if (key === DAIF && t.el === 1) {
+      t.asm.load(0, rax, rbp, disp(Offset.DAIF));
+      t.put(f.t, rax);
       return true;
     }
     const at = storage(t, key, false);
@@ -127,7 +158,23 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     return true;
   },
   MSR_reg: (t, f) => {
-    const at = storage(t, sysregKey(2 + f.q, f.o, f.c, f.k, f.p), true);
+    const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
+    if (key === SP_EL0 && t.el === 1) {
+      const ends: number[] = [];
+      const site = t.slowSite();
+      notSelected(t, ends);
+      t.asm.store(1, rbp, disp(Offset.SP_EL0), t.get(f.t, rax));
+      t.endSlow(site, ends);
+      return true;
+    }
+    if (key === DAIF && t.el === 1) {
+      t.asm.mov(0, rax, t.get(f.t, rax));
+      t.asm.aluImm(Alu.and, 0, rax, 0x3c0);
+      t.asm.store(0, rbp, disp(Offset.DAIF), rax);
+      lookForInterrupts(t);
+      return true;
+    }
+    const at = storage(t, key, true);
     if (at === undefined) return false;
     t.asm.store(1, rbp, disp(at), t.get(f.t, rax));
     return true;

@@ -156,6 +156,95 @@ function ordered(t: Translator, f: { g: number; N: number; t: number }, write: b
   else fetch(t, f.g, 0, f.t, 0);
   t.endSlow(site, ends);
 }
+/** rax = the host address of an aligned access by Rn, for reading and writing. */
+function aligned(t: Translator, N: number, size: number, write: boolean, ends: number[]): void {
+  address(t, N, 0, ends);
+  if (size > 1) {
+    t.asm.testImm(0, rax, size - 1);
+    ends.push(t.asm.jcc(CC.ne));
+  }
+  tlbCheck(t, size, write, ends);
+}
+function storeSized(t: Translator, g: number, from: number): void {
+  if (g === 0) t.asm.store8(rax, 0, from);
+  else if (g === 1) t.asm.store16(rax, 0, from);
+  else t.asm.store(g === 3 ? 1 : 0, rax, 0, from);
+}
+type Atomic = { g: number; s: number; N: number; t: number };
+/** rcx = old value, rdx = new value from `compute` (rdx holds a copy of the old one); Rt = old. One core runs at a time. */
+function atomic(t: Translator, f: Atomic, compute: (w: number) => void): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  aligned(t, f.N, 1 << f.g, true, ends);
+  t.asm.extend(0, f.g, 0, rcx, rax, 0);
+  t.asm.mov(1, rdx, rcx);
+  compute(f.g === 3 ? 1 : 0);
+  storeSized(t, f.g, rdx);
+  t.put(f.t, rcx);
+  t.endSlow(site, ends);
+}
+function compareAndSwap(t: Translator, f: Atomic): void {
+  const { asm } = t;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  aligned(t, f.N, 1 << f.g, true, ends);
+  asm.extend(0, f.g, 0, rcx, rax, 0);
+  if (f.g < 2) {
+    asm.extendReg(0, f.g, 0, rdx, t.get(f.s, rdx));
+    asm.alu(Alu.cmp, 0, rcx, rdx);
+  } else t.aluGuest(Alu.cmp, f.g === 3 ? 1 : 0, rcx, f.s);
+  const differs = asm.jcc(CC.ne);
+  storeSized(t, f.g, t.get(f.t, rdx));
+  asm.patch(differs, asm.at);
+  t.put(f.s, rcx);
+  t.endSlow(site, ends);
+}
+const EXCL = { valid: disp(Offset.EXCL_VALID), size: disp(Offset.EXCL_SIZE), va: disp(Offset.EXCL_VA), data: disp(Offset.EXCL_DATA) } as const;
+function loadExclusive(t: Translator, f: { g: number; N: number; t: number }): void {
+  const { asm } = t;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, 0, ends);
+  if (f.g > 0) {
+    asm.testImm(0, rax, (1 << f.g) - 1);
+    ends.push(asm.jcc(CC.ne));
+  }
+  asm.store(1, rbp, EXCL.va, rax);
+  asm.storeImm(0, rbp, EXCL.valid, 0); // until the access has succeeded
+  tlbCheck(t, 1 << f.g, false, ends);
+  asm.extend(0, f.g, 0, rcx, rax, 0);
+  asm.store(1, rbp, EXCL.data, rcx);
+  asm.storeImm(0, rbp, EXCL.size, 1 << f.g);
+  asm.storeImm(0, rbp, EXCL.valid, 1);
+  t.put(f.t, rcx);
+  t.endSlow(site, ends);
+}
+function storeExclusive(t: Translator, f: Atomic): void {
+  const { asm } = t;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, 0, ends);
+  const fails: number[] = [];
+  asm.aluMemoryImm(Alu.cmp, 0, rbp, EXCL.valid, 0);
+  fails.push(asm.jcc(CC.e));
+  asm.aluMemoryImm(Alu.cmp, 0, rbp, EXCL.size, 1 << f.g);
+  fails.push(asm.jcc(CC.ne));
+  asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
+  fails.push(asm.jcc(CC.ne));
+  tlbCheck(t, 1 << f.g, true, ends);
+  asm.extend(0, f.g, 0, rcx, rax, 0);
+  asm.aluLoad(Alu.cmp, 1, rcx, rbp, EXCL.data);
+  fails.push(asm.jcc(CC.ne));
+  storeSized(t, f.g, t.get(f.t, rdx));
+  asm.constant(rcx, 0, 0);
+  const end = asm.jmp();
+  for (const fail of fails) asm.patch(fail, asm.at);
+  asm.constant(rcx, 1, 0);
+  asm.patch(end, asm.at);
+  asm.storeImm(0, rbp, EXCL.valid, 0);
+  t.put(f.s, rcx);
+  t.endSlow(site, ends);
+}
 /** rax = the address of a literal. */
 function literal(t: Translator, i: number): void {
   const low = (t.pcLo >>> 0) + ((i << 13) >> 11);
@@ -171,11 +260,11 @@ function loadLiteral(t: Translator, f: { i: number; t: number }, g: number, exte
 }
 
 export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
-  STXR: interpreted, STLXR: interpreted, STXP: interpreted, STLXP: interpreted,
-  LDXR: interpreted, LDAXR: interpreted, LDXP: interpreted, LDAXP: interpreted,
+  STXR: storeExclusive, STLXR: storeExclusive, STXP: interpreted, STLXP: interpreted,
+  LDXR: loadExclusive, LDAXR: loadExclusive, LDXP: interpreted, LDAXP: interpreted,
   STLR: (t, f) => ordered(t, f, true),
   LDAR: (t, f) => ordered(t, f, false),
-  CASP: interpreted, CAS: interpreted,
+  CASP: interpreted, CAS: compareAndSwap,
   LDR_lit_w: (t, f) => loadLiteral(t, f, 2, 0),
   LDR_lit_x: (t, f) => loadLiteral(t, f, 3, 0),
   LDRSW_lit: (t, f) => loadLiteral(t, f, 2, 1),
@@ -215,8 +304,16 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
   LDRS_x_imm: (t, f) => load(t, f.g, 1, f.N, f.t, f.i << f.g, 0),
   LDRS_w_imm: (t, f) => load(t, f.g, 2, f.N, f.t, f.i << f.g, 0),
   PRFM_imm: () => true,
-  LDADD: interpreted, LDCLR: interpreted, LDEOR: interpreted, LDSET: interpreted,
-  LDSMAX: interpreted, LDSMIN: interpreted, LDUMAX: interpreted, LDUMIN: interpreted, SWP: interpreted,
+  LDADD: (t, f) => atomic(t, f, w => t.aluGuest(Alu.add, w, rdx, f.s)),
+  LDEOR: (t, f) => atomic(t, f, w => t.aluGuest(Alu.xor, w, rdx, f.s)),
+  LDSET: (t, f) => atomic(t, f, w => t.aluGuest(Alu.or, w, rdx, f.s)),
+  LDCLR: (t, f) => atomic(t, f, w => {
+    t.asm.not(w, rdx); // ~(~old | s) = old & ~s
+    t.aluGuest(Alu.or, w, rdx, f.s);
+    t.asm.not(w, rdx);
+  }),
+  SWP: (t, f) => atomic(t, f, () => t.copy(f.s, rdx)),
+  LDSMAX: interpreted, LDSMIN: interpreted, LDUMAX: interpreted, LDUMIN: interpreted,
 };
 
 // --- SIMD&FP registers: FPEN may trap, which the interpreter finds out ----------------------------------------------

@@ -54,7 +54,7 @@ interface Block {
 
 const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
 /** Done by the interpreter, or leaving for an exception that saves PSTATE. */
-const READS_SAVED = /^(MRS|MSR_reg|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
+const READS_SAVED = /^(MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
 const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEV|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
@@ -207,6 +207,9 @@ export class Engine {
           x[BUDGET] = budget;
           break;
         }
+        case SiteKind.look:
+          x[BUDGET] = (x[BUDGET] as number) + (sites.left[site] as number);
+          break;
         default: { // a link
           const generation = this.#generation;
           const found = this.#find();

@@ -9,6 +9,8 @@ export const SiteKind = {
   /** The way to a block not linked yet, in the same page / elsewhere. lo, hi: its address. */
   link: 2,
   linkFar: 3,
+  /** Interrupts may be taken before the instruction at lo, hi; left: instructions of the block from there. */
+  look: 4,
 } as const;
 
 const MAX = 1 << 20;

@@ -328,6 +328,12 @@ export class Translator {
     this.sites.setResume(site, this.asm.at);
     this.#cold.push({ ends, site });
   }
+  /** A jump that leaves behind this instruction, for the engine to look at interrupts. */
+  lookBehind(end: number): void {
+    const low = (this.pcLo >>> 0) + 4;
+    const site = this.sites.add(SiteKind.look, low | 0, low > 0xffff_ffff ? (this.pcHi + 1) | 0 : this.pcHi, 0, this.#length - this.#index - 1, 0);
+    this.#cold.push({ ends: [end], site });
+  }
   /** For SP as base: leaves when it is not a multiple of 16. */
   checkSp(ends: number[]): void {
     if (this.#spAligned) return;
