@@ -47,6 +47,8 @@ interface Block {
   readonly start: number;
   /** The words it was made from. */
   readonly words: Int32Array;
+  /** Words beyond it that decided which flags are kept: index within the page, word. */
+  readonly looked: Int32Array;
   /** Link sites that jump here. */
   readonly incoming: number[];
   dead: boolean;
@@ -236,7 +238,7 @@ export class Engine {
       const start = this.#asm.at;
       const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, lo, hi);
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
-      block = { lo, hi, el, key, start, words: cpu.code.slice(first, first + n), incoming: [], dead: false };
+      block = { lo, hi, el, key, start, words: cpu.code.slice(first, first + n), looked: Int32Array.from(this.#translator.looked), incoming: [], dead: false };
       this.translated += n;
       this.#blocks.set(key, block);
       push(this.#byVirtualPage, virtualPage(lo, hi), block);
@@ -333,6 +335,10 @@ export class Engine {
       let changed = block.dead;
       for (let i = Math.max(first, from); !changed && i < Math.min(first + block.words.length, from + 16); i++) {
         changed = words[base + i] !== block.words[i - first];
+      }
+      for (let i = 0; !changed && i < block.looked.length; i += 2) {
+        const at = block.looked[i] as number;
+        changed = at >= from && at < from + 16 && words[base + at] !== block.looked[i + 1];
       }
       if (changed) this.#drop(block);
       else list[kept++] = block;

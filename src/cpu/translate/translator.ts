@@ -130,6 +130,7 @@ export class Translator {
     this.#flagsLive = false;
     this.#spAligned = false;
     this.#cold.length = 0;
+    this.looked.length = 0;
 
     // head
     asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), list.length);
@@ -167,6 +168,8 @@ export class Translator {
   // --- flags -------------------------------------------------------------------------------------------------------
 
   #saveNeeded = false;
+  /** Words beyond the block that its code depends on: index within the page, word. */
+  readonly looked: number[] = [];
   /** Whether the flags that instruction `i` sets must go to memory. */
   #mustSave(list: readonly Decoded[], i: number, page: CodePage, first: number): boolean {
     let clobbered = false;
@@ -198,6 +201,7 @@ export class Translator {
   }
   #deadAt(page: CodePage, index: number): boolean {
     for (let i = index, seen = 0; i >= 0 && i < 1024 && seen < 12; i++, seen++) {
+      this.looked.push(i, page.words[page.base + i] as number);
       const d = this.#decode(page.words[page.base + i] as number);
       const { entry } = d;
       if (entry === undefined || entry.emit === undefined || entry.readsFlags) return false;
