@@ -30,7 +30,11 @@ export class MemoryMap implements PhysicalMemory {
 
   /** The RAM page number that holds a physical address, or -1. */
   page(pa: number): number {
-    for (const r of this.#regions) if (pa >= r.base && pa < r.end) return r.firstPage + Math.floor((pa - r.base) / 4096);
+    const regions = this.#regions;
+    for (let i = 0; i < regions.length; i++) {
+      const r = regions[i] as Region;
+      if (pa >= r.base && pa < r.end) return r.firstPage + Math.floor((pa - r.base) / 4096);
+    }
     return -1;
   }
   readOnly(pa: number): boolean {
@@ -43,6 +47,6 @@ export class MemoryMap implements PhysicalMemory {
   readWord(pa: number): number | undefined {
     const page = this.page(pa);
     if (page < 0) return undefined;
-    return (this.views[Math.floor(page / PAGES_PER_WINDOW)] as DataView).getInt32((page % PAGES_PER_WINDOW) * 4096 + (pa % 4096), true);
+    return (this.views[page >>> 19] as DataView).getInt32((page & 0x7ffff) * 4096 + (pa % 4096), true);
   }
 }

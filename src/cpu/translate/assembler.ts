@@ -12,6 +12,9 @@ export const Shift = { rol: 0, ror: 1, shl: 4, shr: 5, sar: 7 } as const;
 /** Condition codes of Jcc, SETcc, CMOVcc. */
 export const CC = { o: 0, no: 1, b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15 } as const;
 
+/** Without a REX prefix, byte registers 4 to 7 would be AH, CH, DH, BH. */
+const byteNeedsRex = (r: number): boolean => r >= 4 && r < 8;
+
 export class Assembler {
   readonly #code: CodeMemory;
   readonly #bytes: Uint8Array;
@@ -56,7 +59,7 @@ export class Assembler {
   mov(w: number, to: number, from: number): void { this.#rex(w, from, 0, to); this.byte(0x89); this.#modRM(from, to); }
   load(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x8b); this.#memory(to, base, disp); }
   store(w: number, base: number, disp: number, from: number): void { this.#rex(w, from, 0, base); this.byte(0x89); this.#memory(from, base, disp); }
-  store8(base: number, disp: number, from: number): void { this.#rex(0, from, 0, base, true); this.byte(0x88); this.#memory(from, base, disp); }
+  store8(base: number, disp: number, from: number): void { this.#rex(0, from, 0, base, byteNeedsRex(from)); this.byte(0x88); this.#memory(from, base, disp); }
   store16(base: number, disp: number, from: number): void { this.byte(0x66); this.#rex(0, from, 0, base); this.byte(0x89); this.#memory(from, base, disp); }
   /** [base + disp] = imm32, sign-extended when w is 1. */
   storeImm(w: number, base: number, disp: number, imm: number): void { this.#rex(w, 0, 0, base); this.byte(0xc7); this.#memory(0, base, disp); this.u32(imm); }
@@ -77,7 +80,7 @@ export class Assembler {
   /** The same from a register. */
   extendReg(w: number, log2: number, signed: number, to: number, from: number): void {
     if (log2 === 2 && signed === 0) { this.mov(0, to, from); return; }
-    this.#rex(w, to, 0, from, log2 === 0);
+    this.#rex(w, to, 0, from, log2 === 0 && byteNeedsRex(from));
     if (log2 === 2) this.byte(0x63);
     else { this.byte(0x0f); this.byte((signed !== 0 ? 0xbe : 0xb6) | log2); }
     this.#modRM(to, from);
@@ -127,7 +130,7 @@ export class Assembler {
   div(w: number, from: number): void { this.#rex(w, 0, 0, from); this.byte(0xf7); this.#modRM(6, from); }
   bswap(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0x0f); this.byte(0xc8 | (to & 7)); }
   lzcnt(w: number, to: number, from: number): void { this.byte(0xf3); this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0xbd); this.#modRM(to, from); }
-  setcc(cc: number, to: number): void { this.#rex(0, 0, 0, to, true); this.byte(0x0f); this.byte(0x90 | cc); this.#modRM(0, to); }
+  setcc(cc: number, to: number): void { this.#rex(0, 0, 0, to, byteNeedsRex(to)); this.byte(0x0f); this.byte(0x90 | cc); this.#modRM(0, to); }
   cmov(cc: number, w: number, to: number, from: number): void { this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0x40 | cc); this.#modRM(to, from); }
   cmc(): void { this.byte(0xf5); }
   stc(): void { this.byte(0xf9); }

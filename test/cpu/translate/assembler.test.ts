@@ -1,0 +1,118 @@
+// test/cpu/translate/assembler.test.ts — every form the assembler has, read back by objdump.
+import { beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CodeMemory } from "../../../ffi/code.ts";
+import { Alu, Assembler, CC, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
+import { ensureDebianPackages } from "../../support/packages.ts";
+
+beforeAll(() => ensureDebianPackages(["binutils"]), 300_000);
+
+const { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r12, r13, r15 } = Reg;
+/** What is emitted, and what objdump calls it. */
+const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
+  [a => a.mov(1, rax, r15), "mov rax,r15"],
+  [a => a.mov(0, r12, rcx), "mov r12d,ecx"],
+  [a => a.load(1, r8, rbp, -128), "mov r8,QWORD PTR [rbp-0x80]"],
+  [a => a.load(0, rax, r12, 0), "mov eax,DWORD PTR [r12+0x0]"],
+  [a => a.load(1, rdx, r13, 0x1000), "mov rdx,QWORD PTR [r13+0x1000]"],
+  [a => a.store(1, rbp, 0x80, rsi), "mov QWORD PTR [rbp+0x80],rsi"],
+  [a => a.store(0, rax, 4, r15), "mov DWORD PTR [rax+0x4],r15d"],
+  [a => a.store8(rax, 0, rdi), "mov BYTE PTR [rax+0x0],dil"],
+  [a => a.store16(rax, 2, r8), "mov WORD PTR [rax+0x2],r8w"],
+  [a => a.storeImm(1, rbp, 8, -1), "mov QWORD PTR [rbp+0x8],0xffffffffffffffff"],
+  [a => a.storeImm(0, rbp, 0x200, 7), "mov DWORD PTR [rbp+0x200],0x7"],
+  [a => a.constant(rbx, 0x12345678, 0), "mov ebx,0x12345678"],
+  [a => a.constant(r8, -2, -1), "mov r8,0xfffffffffffffffe"],
+  [a => a.constant(rcx, 0x55667788, 0x11223344), "movabs rcx,0x1122334455667788"],
+  [a => a.extend(0, 0, 0, rcx, rax, 0), "movzx ecx,BYTE PTR [rax+0x0]"],
+  [a => a.extend(1, 1, 1, r15, rax, 2), "movsx r15,WORD PTR [rax+0x2]"],
+  [a => a.extend(1, 2, 1, rcx, rax, 4), "movsxd rcx,DWORD PTR [rax+0x4]"],
+  [a => a.extend(0, 2, 0, rcx, rax, 4), "mov ecx,DWORD PTR [rax+0x4]"],
+  [a => a.extend(0, 3, 0, rcx, rax, 8), "mov rcx,QWORD PTR [rax+0x8]"],
+  [a => a.extendReg(0, 0, 0, rax, rsi), "movzx eax,sil"],
+  [a => a.extendReg(1, 0, 1, rax, r8), "movsx rax,r8b"],
+  [a => a.extendReg(1, 2, 1, r12, rbx), "movsxd r12,ebx"],
+  [a => a.extendReg(1, 2, 0, rax, rbx), "mov eax,ebx"],
+  [a => a.lea(1, rdx, rax, 7), "lea rdx,[rax+0x7]"],
+  [a => a.lea(0, r8, r12, -4096), "lea r8d,[r12-0x1000]"],
+  [a => a.leaIndexed(1, rax, r13, rcx, 3), "lea rax,[r13+rcx*8+0x0]"],
+  [a => a.leaIndexed(1, rax, r12, rcx, 0), "lea rax,[r12+rcx*1+0x0]"],
+  [a => a.alu(Alu.add, 1, rax, r8), "add rax,r8"],
+  [a => a.alu(Alu.xor, 0, r15, rcx), "xor r15d,ecx"],
+  [a => a.aluLoad(Alu.sbb, 1, rcx, rbp, 0x80), "sbb rcx,QWORD PTR [rbp+0x80]"],
+  [a => a.aluLoadIndexed(Alu.cmp, 1, rdx, rbp, rcx, 0xf80), "cmp rdx,QWORD PTR [rbp+rcx*1+0xf80]"],
+  [a => a.aluImm(Alu.and, 1, rdx, -4096), "and rdx,0xfffffffffffff000"],
+  [a => a.aluImm(Alu.or, 0, r8, 1), "or r8d,0x1"],
+  [a => a.aluMemoryImm(Alu.sub, 0, rbp, 0xf4, 3), "sub DWORD PTR [rbp+0xf4],0x3"],
+  [a => a.aluMemoryImm(Alu.add, 1, rbp, 0x10, 4096), "add QWORD PTR [rbp+0x10],0x1000"],
+  [a => a.test(1, r12, r12), "test r12,r12"],
+  [a => a.testImm(0, r15, 15), "test r15d,0xf"],
+  [a => a.bitTest(1, r8, 63), "bt r8,0x3f"],
+  [a => a.shift(Shift.shl, 1, rax, 5), "shl rax,0x5"],
+  [a => a.shift(Shift.sar, 0, r8, 31), "sar r8d,0x1f"],
+  [a => a.shift(Shift.ror, 1, rax, 8), "ror rax,0x8"],
+  [a => a.shift(Shift.rol, 1, rax, 32), "rol rax,0x20"],
+  [a => a.shiftCl(Shift.shr, 1, rax), "shr rax,cl"],
+  [a => a.shrd(1, rax, r8, 12), "shrd rax,r8,0xc"],
+  [a => a.not(0, rcx), "not ecx"],
+  [a => a.neg(1, r8), "neg r8"],
+  [a => a.imul(1, rax, r13), "imul rax,r13"],
+  [a => a.mulWide(1, rbx, false), "mul rbx"],
+  [a => a.mulWide(1, r8, true), "imul r8"],
+  [a => a.div(0, rcx), "div ecx"],
+  [a => a.bswap(1, rax), "bswap rax"],
+  [a => a.bswap(0, r8), "bswap r8d"],
+  [a => a.lzcnt(1, rax, r15), "lzcnt rax,r15"],
+  [a => a.setcc(CC.o, rax), "seto al"],
+  [a => a.setcc(CC.ne, rsi), "setne sil"],
+  [a => a.cmov(CC.ge, 1, rcx, r8), "cmovge rcx,r8"],
+  [a => a.cmc(), "cmc"],
+  [a => a.stc(), "stc"],
+  [a => a.lahf(), "lahf"],
+  [a => a.sahf(), "sahf"],
+  [a => a.jmpReg(rax), "jmp rax"],
+  [a => a.jmpReg(r8), "jmp r8"],
+  [a => a.jmpIndexed(rbp, rcx, 0x10f88), "jmp QWORD PTR [rbp+rcx*1+0x10f88]"],
+  [a => a.push(r12), "push r12"],
+  [a => a.pop(rbx), "pop rbx"],
+  [a => a.ret(), "ret"],
+  [a => a.loadVector(rax, 16), "movups xmm0,XMMWORD PTR [rax+0x10]"],
+  [a => a.storeVector(rbp, 0x180), "movups XMMWORD PTR [rbp+0x180],xmm0"],
+];
+
+function disassemble(bytes: Uint8Array): string[] {
+  const file = join(mkdtempSync(join(tmpdir(), "hv-asm-")), "code");
+  writeFileSync(file, bytes);
+  const run = Bun.spawnSync(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", "--no-show-raw-insn", file]);
+  return run.stdout.toString().split("\n").filter(line => /^ +[0-9a-f]+:/.test(line))
+    .map(line => line.replace(/^ +[0-9a-f]+:\s+/, "").replace(/\s*#.*/, "").replace(/ +/g, " ").trim());
+}
+
+test("every form is what objdump says it is", () => {
+  const code = CodeMemory.allocate(65536);
+  expect(code).toBeDefined();
+  const asm = new Assembler(code as CodeMemory);
+  for (const [emit] of forms) emit(asm);
+  expect(disassemble((code as CodeMemory).bytes.slice(0, asm.at))).toEqual(forms.map(([, text]) => text));
+});
+
+test("jumps lead where they are patched to", () => {
+  const code = CodeMemory.allocate(65536) as CodeMemory;
+  const asm = new Assembler(code);
+  const forward = asm.jcc(CC.e);
+  const backward = asm.jmp();
+  asm.patch(forward, asm.at);
+  asm.patch(backward, 0);
+  asm.ret();
+  expect(disassemble(code.bytes.slice(0, asm.at))).toEqual(["je 0xb", "jmp 0x0", "ret"]);
+});
+
+test("a memory operand on rsp or r12 has its SIB byte", () => {
+  const code = CodeMemory.allocate(65536) as CodeMemory;
+  const asm = new Assembler(code);
+  asm.load(1, rax, rsp, 8);
+  asm.load(1, rax, r12, 8);
+  expect(disassemble(code.bytes.slice(0, asm.at))).toEqual(["mov rax,QWORD PTR [rsp+0x8]", "mov rax,QWORD PTR [r12+0x8]"]);
+});
