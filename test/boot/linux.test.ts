@@ -65,12 +65,15 @@ for (const kernel of ["6.1", "6.12-cloud"] as const) {
     test("sleep 1 takes a second, by the guest's clock and by ours", async () => {
       await command(vm, "t() { read up idle < /proc/uptime; echo $up; }");
       const from = performance.now();
-      // Starting a program costs its own time: that of `sleep 0` is taken off.
-      const [a, b, c] = (await command(vm, "t; sleep 0; t; sleep 1; t")).trim().split("\r\n").map(Number) as [number, number, number];
+      const times = (await command(vm, "for i in 1 2 3; do t; sleep 0; t; sleep 1; t; done")).trim().split("\r\n").map(Number);
       const host = (performance.now() - from) / 1000;
-      expect(c - b - (b - a)).toBeWithin(0.9, 1.1);
-      expect(c - a).toBeLessThan(host + 0.02); // the guest's clock is not ahead: typing and prompt are in ours
-      expect(host - (c - a)).toBeLessThan(0.5);
+      // Starting a program costs time of its own, and more on a busy host: the best of three counts, less that of `sleep 0`.
+      const best = (first: number): number => Math.min(...[0, 3, 6].map(i => times[i + first + 1]! - times[i + first]!));
+      expect(best(1)).toBeGreaterThan(0.98);
+      expect(best(1) - best(0)).toBeWithin(0.9, 1.1);
+      const guest = times[8]! - times[0]!;
+      expect(guest).toBeLessThan(host + 0.02); // the guest's clock is not ahead: typing and prompt are in ours
+      expect(host - guest).toBeLessThan(0.5);
     });
     test("no warning, oops or stall in the kernel's log", async () => {
       const log = await command(vm, "dmesg");
