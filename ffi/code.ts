@@ -6,6 +6,9 @@ const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
 const PROT_ALL = 7;
 const MAP_PRIVATE_ANONYMOUS = process.platform === "darwin" ? 0x1002 : 0x22;
 
+/** The processor that generated code must be for: "x64", "arm64". */
+export const HOST: string = process.arch;
+
 /** A span of memory that can be written and executed. */
 export class CodeMemory {
   readonly pointer: number;

@@ -6,6 +6,7 @@
 import { readKernel } from "./boot/image.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import { readInput } from "./host/input.ts";
+import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient } from "./machine-client.ts";
@@ -24,6 +25,8 @@ export interface MachineOptions {
   readonly memory?: number | string | undefined;
   /** 1 to 8. */
   readonly cpus?: number | undefined;
+  /** What the software CPU executes instructions with; default: the best that this host allows. */
+  readonly engine?: EngineChoice | undefined;
 }
 export interface StartOptions extends MachineOptions {
   readonly kernel: FileOrBytes;
@@ -206,14 +209,14 @@ export class VirtualMachine implements AsyncDisposable {
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
     const { files, cpus, ramSize, transfer } = readBootFiles(options);
-    return await VirtualMachine.#make({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
+    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {
     const { program, at = RAM_BASE, memory } = options;
     const bytes = new Uint8Array(program.buffer, program.byteOffset, program.byteLength).slice();
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
-    return await VirtualMachine.#make({ cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
+    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
   }
   static async #make(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[] = []): Promise<VirtualMachine> {
     const vm = new VirtualMachine(start, transfer);

@@ -19,6 +19,8 @@ export interface MachineEvents {
 }
 export interface ReadyMachine {
   readonly backend: string;
+  /** What executes instructions, and why if it is not the best. */
+  readonly engine: string;
   /** What was changed in a user's device tree. */
   readonly patched: readonly string[];
 }

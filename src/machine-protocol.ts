@@ -1,6 +1,7 @@
 // src/machine-protocol.ts — what the main thread and the machine thread say to each other. Types and constants only.
 // Both directions are messages. The machine thread never returns to its event loop while a guest runs: it looks at its
 // port when the doorbell word has changed, so whoever sends a message also rings.
+import type { EngineChoice } from "./hypervisor/software.ts";
 import type { BootFiles } from "./machine/boot.ts";
 import type { Outcome } from "./machine/machine.ts";
 
@@ -25,6 +26,7 @@ export interface Program {
 }
 export interface StartMessage {
   readonly bell: SharedArrayBuffer;
+  readonly engine: EngineChoice;
   readonly cpus: number;
   readonly ramSize: number;
   readonly load: { readonly kind: "boot"; readonly files: BootFiles } | { readonly kind: "program"; readonly program: Program };
@@ -78,7 +80,7 @@ export type RunOutcome = Exclude<Outcome, { kind: "paused" }> | { readonly kind:
 
 export type FromMachine =
   /** Ready to run. Host addresses of the cores' kick words; what was changed in a user's device tree. */
-  | { readonly kind: "ready"; readonly backend: string; readonly kicks: readonly number[]; readonly patched: readonly string[] }
+  | { readonly kind: "ready"; readonly backend: string; readonly engine: string; readonly kicks: readonly number[]; readonly patched: readonly string[] }
   | { readonly kind: "console"; readonly bytes: Uint8Array }
   | { readonly kind: "trace"; readonly bytes: Uint8Array }
   /** Held or typed input that the guest has not taken: the sender may go on below a limit. */

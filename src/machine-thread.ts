@@ -53,7 +53,7 @@ class MachineThread implements MachineHost {
     this.#start = start;
     this.#port = port;
     this.#bell = new Int32Array(start.bell);
-    this.#vm = createSoftwareVm(this.#clock);
+    this.#vm = createSoftwareVm(this.#clock, start.engine);
     try {
       this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize });
     } catch (error) {
@@ -71,7 +71,7 @@ class MachineThread implements MachineHost {
   /** The thread's life. */
   live(): void {
     this.#load();
-    this.#send({ kind: "ready", backend: this.#machine.backend, kicks: this.#machine.cores.map(core => core.kickAddress), patched: this.#patched });
+    this.#send({ kind: "ready", backend: this.#machine.backend, engine: this.#vm.engine, kicks: this.#machine.cores.map(core => core.kickAddress), patched: this.#patched });
     if (this.#start.autostart) this.#wanted = Number.POSITIVE_INFINITY;
     while (!this.#closed) {
       this.#takeMessages();

@@ -70,7 +70,7 @@ async function main(words: readonly string[]): Promise<number> {
 /** Prints what went wrong; returns the exit code. */
 function report(error: unknown): number {
   if (error instanceof Failure) {
-    process.stderr.write(`hv: ${error.message}\n${error.hint === undefined ? "" : `    ${error.hint}\n`}`);
+    process.stderr.write(`hv: ${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}\n`);
     return error.exit;
   }
   const text = error instanceof Error ? error.message : String(error);

@@ -11,7 +11,7 @@ export const bootArgs = {
   cmdline: { type: "string", description: "The kernel's command line", default: "console=ttyAMA0", valueHint: "TEXT" },
   memory: { type: "string", alias: "m", description: "Guest memory, with its unit", default: "512M", valueHint: "SIZE" },
   cpus: { type: "string", alias: "c", description: "CPUs, 1 to 8", default: "1", valueHint: "N" },
-  accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software" },
+  accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },

@@ -32,12 +32,15 @@ export class Session {
   readonly #client: MachineClient;
   readonly #done = Promise.withResolvers<RunOutcome>();
   readonly #tell: (line: string) => void;
+  /** Why this accelerator was chosen. */
+  readonly #why: string;
   #request: Request | undefined;
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[], tell: (line: string) => void) {
+  constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[], tell: (line: string) => void, why: string) {
     this.#tell = tell;
+    this.#why = why;
     this.#terminal = new Terminal({
       input: (bytes, held) => this.#client.send({ kind: "input", bytes, held }),
       key: key => this.#key(key),
@@ -56,7 +59,8 @@ export class Session {
   async run(): Promise<number> {
     const handlers = (Object.keys(SIGNALS) as Signal[]).filter(signal => signal !== "SIGPIPE").map(signal => [signal, () => this.#signal(signal)] as const);
     try {
-      const { patched } = await this.#client.ready;
+      const { patched, backend, engine } = await this.#client.ready;
+      this.#tell(`${backend} CPU, ${engine}: ${this.#why}`);
       for (const line of patched) process.stderr.write(`hv: device tree: patched ${line}\n`);
       for (const [signal, handler] of handlers) process.on(signal, handler);
       this.#terminal.open();
@@ -131,9 +135,8 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const trace = parseTrace(given.trace);
     const accelerator = chooseAccelerator(given.accel);
     const { files, cpus, ramSize, transfer } = await readBootArguments(given);
-    tell(`${accelerator.name} CPU: ${accelerator.why}`);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell);
+    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell, accelerator.why);
     return await session.run();
   },
 });

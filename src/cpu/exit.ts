@@ -49,3 +49,26 @@ export class Exit {
   /** fault: what happened. */
   why = "";
 }
+
+/**
+ * Fills in what a syndrome would say of a single general-register access (ARM DDI 0487, ISS of data aborts); `word` is
+ * the instruction of an `mmio` exit. Other kinds are left alone.
+ */
+export function describeAccess(exit: Exit, word: number): void {
+  if (exit.kind !== "mmio") return;
+  exit.syndromeValid = false;
+  exit.register = 31;
+  exit.signExtend = false;
+  exit.sixtyFour = false;
+  const single = ((word >>> 27) & 7) === 7 && ((word >>> 26) & 1) === 0;
+  if (!single) return;
+  const unsignedOffset = ((word >>> 24) & 3) === 1;
+  const form = (word >>> 10) & 3;
+  const plain = unsignedOffset || (((word >>> 24) & 3) === 0 && (((word >>> 21) & 1) === 0 ? form === 0 || form === 2 : form === 2));
+  if (!plain) return;
+  const opc = (word >>> 22) & 3;
+  exit.syndromeValid = true;
+  exit.register = word & 31;
+  exit.signExtend = opc >= 2;
+  exit.sixtyFour = opc === 2 || (opc < 2 && word >>> 30 === 3);
+}

@@ -15,20 +15,35 @@ export function accelerators(): readonly Accelerator[] {
   return [
     { name: "hvf", available: false, why: process.platform === "darwin" && process.arch === "arm64" ? "this version of hv cannot use Hypervisor.framework yet" : `this host has no Hypervisor.framework (${host})` },
     { name: "kvm", available: false, why: process.platform !== "linux" ? `this host has no KVM (${host})` : process.arch !== "arm64" ? `KVM of this host (${host}) runs no arm64 guests` : "this version of hv cannot use KVM yet" },
-    { name: "software", available: true, why: "an interpreter, works everywhere" },
+    { name: "software", available: true, why: process.arch === "x64" ? "a translator to x86-64; an interpreter where the host refuses generated code" : "an interpreter, works everywhere" },
   ];
 }
 
-/** The accelerator to use, and why, for `--accel`. */
-export function chooseAccelerator(wanted: string): { readonly name: string; readonly why: string } {
+export type Engine = "auto" | "translator" | "interpreter";
+const ENGINES: readonly string[] = ["auto", "translator", "interpreter"];
+
+/** What `--accel` names: the accelerator, why it was chosen, and the engine of the software CPU. */
+export interface Choice {
+  readonly name: Accelerator["name"];
+  readonly why: string;
+  readonly engine: Engine;
+}
+
+/** Reads `--accel`: auto, or a name, with `engine=` behind a comma for the software CPU. */
+export function chooseAccelerator(given: string): Choice {
+  const [wanted = "", ...options] = given.split(",");
   const all = accelerators();
-  if (wanted === "auto") {
-    const best = all.find(one => one.available) as Accelerator;
-    const missing = all.filter(one => !one.available && (one.name === "hvf") === (process.platform === "darwin"));
-    return { name: best.name, why: missing.map(one => one.why).join("; ") || best.why };
-  }
-  const found = all.find(one => one.name === wanted);
+  const found = wanted === "auto" ? all.find(one => one.available) : all.find(one => one.name === wanted);
   if (found === undefined) throw new Failure("HV-USAGE-ACCEL", `--accel: there is no ${JSON.stringify(wanted)}`, { hint: "auto or software" });
   if (!found.available) throw new Failure("HV-ACCEL-MISSING", `--accel: ${found.name} is not there: ${found.why}`, { hint: "--accel auto takes what there is; hv doctor lists it", exit: ExitCode.unsupported });
-  return { name: found.name, why: "as asked" };
+  let engine: Engine = "auto";
+  for (const option of options) {
+    const [key, value = ""] = option.split("=");
+    if (key !== "engine" || found.name !== "software" || !ENGINES.includes(value)) {
+      throw new Failure("HV-USAGE-ACCEL", `--accel: ${JSON.stringify(option)} is no option of ${found.name}`, { hint: "--accel software,engine=translator or engine=interpreter" });
+    }
+    engine = value as Engine;
+  }
+  const missing = all.filter(one => !one.available && (one.name === "hvf") === (process.platform === "darwin"));
+  return { name: found.name, why: wanted === "auto" ? missing.map(one => one.why).join("; ") || found.why : "as asked", engine };
 }

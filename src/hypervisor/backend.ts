@@ -13,6 +13,8 @@ export interface RamWindows {
 export interface Vm {
   /** Short name for messages: "software". */
   readonly backend: string;
+  /** What executes instructions, and why if it is not the best; known once there is a vCPU. */
+  readonly engine: string;
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
   createVcpu(index: number): Vcpu;

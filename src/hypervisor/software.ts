@@ -9,25 +9,30 @@ import { warmUp } from "../cpu/interpret/warm-up.ts";
 import { Engine } from "../cpu/translate/engine.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { Offset } from "../cpu/state.ts";
+import { ExitCode, Failure } from "../failure.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
 import type { RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
 
+/** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
+export type EngineChoice = "auto" | "translator" | "interpreter";
+
 /** Makes a VM whose cores read time from `clock`. */
-export function createSoftwareVm(clock: Clock): Vm {
-  if (!warm) warmUp(clock);
-  warm = true;
-  return new SoftwareVm(clock);
-}
+export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto"): Vm { return new SoftwareVm(clock, engine); }
 let warm = false;
 
 class SoftwareVm implements Vm {
   readonly backend = "software";
+  engine = "";
+  readonly #choice: EngineChoice;
   readonly #clock: Clock;
   readonly #memory: MemoryMap = new MemoryMap();
   readonly #blocks: NativeMemory[] = [];
   /** Every core of the VM: TLB maintenance reaches them all. */
   readonly #peers: Cpu[] = [];
-  constructor(clock: Clock) { this.#clock = clock; }
+  constructor(clock: Clock, choice: EngineChoice) {
+    this.#clock = clock;
+    this.#choice = choice;
+  }
 
   addRam(gpa: number, size: number): RamWindows {
     const memory = NativeMemory.allocate(size);
@@ -38,7 +43,17 @@ class SoftwareVm implements Vm {
   createVcpu(index: number): Vcpu {
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });
     this.#peers.push(cpu);
-    if (process.env['HV_ENGINE'] === 'translator') cpu.engine = Engine.create(cpu);
+    cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
+    if (cpu.engine === undefined) {
+      if (this.#choice === "translator") {
+        throw new Failure("HV-ACCEL-TRANSLATOR", "this host refuses memory that is writable and executable, or is no x86-64 with LZCNT: there can be no generated code", {
+          hint: "--accel software,engine=interpreter works everywhere", exit: ExitCode.unsupported,
+        });
+      }
+      this.engine = this.#choice === "interpreter" ? "interpreter" : "interpreter: this host refuses generated code";
+      if (!warm) warmUp(this.#clock);
+      warm = true;
+    } else this.engine = "translator";
     return new SoftwareVcpu(cpu);
   }
   destroy(): void {

@@ -68,7 +68,7 @@ describe("the command line", () => {
 
 describe("hv as a process", () => {
   test("an unknown command is refused with a suggestion and code 2", async () => {
-    expect(await hv(["rnu"])).toEqual({ code: 2, stdout: "", stderr: "hv: rnu: there is no such command\n    did you mean hv run?\n" });
+    expect(await hv(["rnu"])).toEqual({ code: 2, stdout: "", stderr: "hv: rnu: there is no such command; did you mean hv run?\n" });
   });
   test("--version and --help", async () => {
     expect((await hv(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -78,7 +78,7 @@ describe("hv as a process", () => {
   test("a file that is no kernel: two lines, code 2, nothing written", async () => {
     const path = put("text", "hello\n");
     expect(await hv(["run", path])).toEqual({
-      code: 2, stdout: "", stderr: `hv: ${path}: is text (it starts with "hello\\n")\n    give an arm64 kernel: Image, Image.gz, Image.zst or vmlinuz.efi\n`,
+      code: 2, stdout: "", stderr: `hv: ${path}: is text (it starts with "hello\\n"); give an arm64 kernel: Image, Image.gz, Image.zst or vmlinuz.efi\n`,
     });
   });
   test("an accelerator that is not there: code 3 and why", async () => {

@@ -8,7 +8,7 @@
 // Instructions that meet MMIO or a register of the machine run twice: the first run stops with the exit, the answer is
 // kept in a log, and the second run takes it from there. So pairs, SIMD, write-back and atomics need no code of their own.
 import type { Clock } from "../../../devices/device.ts";
-import { Exit } from "../exit.ts";
+import { describeAccess, Exit } from "../exit.ts";
 import { Fault, Access, Walker } from "../mmu/walk.ts";
 import { Tlb, Word } from "../mmu/tlb.ts";
 import { slot, sysregs, type SysRegName } from "../sysreg.ts";
@@ -677,26 +677,8 @@ export class Cpu {
     return ((this.x[word + 1] as number) >>> 0) * 2 ** 32 + ((this.x[word] as number) >>> 0);
   }
 
-  /** Fills in what a syndrome would say of a single general-register access. ARM DDI 0487, ISS of data aborts. */
-  describe(word: number): void {
-    const exit = this.exit;
-    if (exit.kind !== "mmio") return;
-    exit.syndromeValid = false;
-    exit.register = 31;
-    exit.signExtend = false;
-    exit.sixtyFour = false;
-    const single = ((word >>> 27) & 7) === 7 && ((word >>> 26) & 1) === 0;
-    if (!single) return;
-    const unsignedOffset = ((word >>> 24) & 3) === 1;
-    const form = (word >>> 10) & 3;
-    const plain = unsignedOffset || (((word >>> 24) & 3) === 0 && (((word >>> 21) & 1) === 0 ? form === 0 || form === 2 : form === 2));
-    if (!plain) return;
-    const opc = (word >>> 22) & 3;
-    exit.syndromeValid = true;
-    exit.register = word & 31;
-    exit.signExtend = opc >= 2;
-    exit.sixtyFour = opc === 2 || (opc < 2 && word >>> 30 === 3);
-  }
+  /** Completes the exit of an instruction that stopped. */
+  describe(word: number): void { describeAccess(this.exit, word); }
   /** The name of the encoding of a word, for traces. */
   nameOf(word: number): string { return this.#decoder.find(word >>> 0)?.name ?? "UDF"; }
   /** The instruction word at PC if its page is mapped; for traces and the debugger. Has no effect on the guest. */

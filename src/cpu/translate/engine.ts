@@ -7,7 +7,7 @@
 // address, (3) the map here, after a page walk. It goes when IC IVAU finds that its words changed, and everything goes
 // when code memory or the site table is full. TLBI of a page of code takes it out of (1, from other pages) and (2).
 // A change of TTBR0 or ASID empties EL0's jump cache; direct jumps of EL0 never leave their page.
-import { CodeMemory } from "../../../ffi/code.ts";
+import { CodeMemory, HOST } from "../../../ffi/code.ts";
 import { branch, system } from "../a64/branch.ts";
 import { dataImm } from "../a64/data-imm.ts";
 import { dataReg } from "../a64/data-reg.ts";
@@ -110,7 +110,7 @@ export class Engine {
   }
   /** Undefined when the host refuses executable memory or lacks an instruction. */
   static create(cpu: Cpu): Engine | undefined {
-    if (process.arch !== "x64") return undefined;
+    if (HOST !== "x64") return undefined;
     const code = CodeMemory.allocate(CODE_SIZE);
     if (code === undefined || !hasLzcnt(code)) return undefined;
     return new Engine(cpu, code);
