@@ -3,22 +3,20 @@
 //   await using vm = await VirtualMachine.start({ kernel: "Image", initrd: "initramfs.cpio.gz" });
 //   await vm.console.expect(/# $/, { timeout: 60_000 });
 //   vm.console.write("uname -a\n");
-import { readKernel } from "./boot/image.ts";
 import { ExitCode, Failure } from "./failure.ts";
-import { readInput } from "./host/input.ts";
+import { readFile, readInitrdFile, readKernelFile, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient } from "./machine-client.ts";
 import type { Counters, RunOutcome, StartMessage } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
-import { GiB, KiB, MiB, formatSize } from "./units.ts";
+import { KiB, MiB, formatSize } from "./units.ts";
 
 export { Failure } from "./failure.ts";
 export type { Counters, RunOutcome } from "./machine-protocol.ts";
 
 /** A file by its path, or its bytes. */
-export type FileOrBytes = string | Uint8Array;
 
 export interface MachineOptions {
   /** Bytes, or text with a unit ("512M"); default 512 MiB for a kernel, 16 MiB for a program. */
@@ -55,8 +53,6 @@ export interface RegisterFile {
 export const DEFAULT_CMDLINE = "console=ttyAMA0";
 export const DEFAULT_MEMORY: number = 512 * MiB;
 const PROGRAM_MEMORY = 16 * MiB;
-const KERNEL_LIMIT = 1 * GiB;
-const INITRD_LIMIT = 4 * GiB - 64 * KiB;
 const DTB_LIMIT = 2 * MiB;
 const PAGE = 16 * KiB;
 
@@ -74,11 +70,10 @@ export function checkCpus(cpus: number): number {
   return cpus;
 }
 
-const load = (from: FileOrBytes, what: string, limit: number): { bytes: Uint8Array; name: string } =>
-  typeof from === "string" ? { bytes: readInput(from, what, limit), name: from } : { bytes: from, name: `the ${what}` };
-
 export interface BootPlan {
   readonly files: BootFiles;
+  /** Where files were read from: a reset reads them again, nobody keeps them in memory. */
+  readonly sources: BootSources;
   readonly cpus: number;
   readonly ramSize: number;
   /** Large buffers that nobody else holds: they can move to the machine thread instead of being copied. */
@@ -89,21 +84,18 @@ export interface BootPlan {
 export function readBootFiles(options: StartOptions): BootPlan {
   const ramSize = checkMemory(typeof options.memory === "string" ? parseSize(options.memory, "--memory") : options.memory ?? DEFAULT_MEMORY);
   const cpus = checkCpus(options.cpus ?? 1);
-  const image = load(options.kernel, "kernel", KERNEL_LIMIT);
-  const kernel = readKernel(image.bytes, image.name);
-  const initrd = options.initrd === undefined ? undefined : load(options.initrd, "initrd", INITRD_LIMIT);
-  if (initrd?.bytes.length === 0) throw new Failure("HV-BOOT-INITRD-EMPTY", `${initrd.name}: is empty`, { hint: "leave out --initrd to boot without one" });
-  const dtb = options.dtb === undefined || options.dtb === "auto" ? undefined : load(options.dtb, "device tree", DTB_LIMIT);
+  const dtb = options.dtb === undefined || options.dtb === "auto" ? undefined : readFile(options.dtb, "device tree", DTB_LIMIT);
   const files: BootFiles = {
-    kernel: { bytes: kernel.bytes, textOffset: kernel.textOffset, imageSize: kernel.imageSize },
-    initrd: initrd?.bytes, dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE,
+    kernel: readKernelFile(options.kernel), initrd: options.initrd === undefined ? undefined : readInitrdFile(options.initrd),
+    dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE,
   };
   // What does not fit is refused here, before anything runs.
   prepareBoot(files, { cpus, ramSize });
   const given: readonly unknown[] = [options.kernel, options.initrd].map(one => (typeof one === "string" ? undefined : one?.buffer));
   const transfer = [files.kernel.bytes, files.initrd].flatMap(bytes =>
     bytes === undefined || bytes.length < MiB || bytes.length !== bytes.buffer.byteLength || given.includes(bytes.buffer) ? [] : [bytes.buffer as ArrayBuffer]);
-  return { files, cpus, ramSize, transfer };
+  const path = (from: FileOrBytes | undefined): string | undefined => (typeof from === "string" ? from : undefined);
+  return { files, sources: { kernel: path(options.kernel), initrd: path(options.initrd) }, cpus, ramSize, transfer };
 }
 
 /** The guest's serial port. */
@@ -208,8 +200,8 @@ export class VirtualMachine implements AsyncDisposable {
 
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
-    const { files, cpus, ramSize, transfer } = readBootFiles(options);
-    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
+    const { files, sources, cpus, ramSize, transfer } = readBootFiles(options);
+    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", files, sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {

@@ -1,6 +1,7 @@
 // src/machine-protocol.ts — what the main thread and the machine thread say to each other. Types and constants only.
 // Both directions are messages. The machine thread never returns to its event loop while a guest runs: it looks at its
 // port when the doorbell word has changed, so whoever sends a message also rings.
+import type { BootSources } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { BootFiles } from "./machine/boot.ts";
 import type { Outcome } from "./machine/machine.ts";
@@ -29,7 +30,7 @@ export interface StartMessage {
   readonly engine: EngineChoice;
   readonly cpus: number;
   readonly ramSize: number;
-  readonly load: { readonly kind: "boot"; readonly files: BootFiles } | { readonly kind: "program"; readonly program: Program };
+  readonly load: { readonly kind: "boot"; readonly files: BootFiles; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
   readonly reboot: boolean;

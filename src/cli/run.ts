@@ -60,7 +60,7 @@ export class Session {
     const handlers = (Object.keys(SIGNALS) as Signal[]).filter(signal => signal !== "SIGPIPE").map(signal => [signal, () => this.#signal(signal)] as const);
     try {
       const { patched, backend, engine } = await this.#client.ready;
-      this.#tell(`${backend} CPU, ${engine}: ${this.#why}`);
+      this.#tell(`${backend} CPU (${engine}): ${this.#why}`);
       for (const line of patched) process.stderr.write(`hv: device tree: patched ${line}\n`);
       for (const [signal, handler] of handlers) process.on(signal, handler);
       this.#terminal.open();
@@ -134,9 +134,9 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
     const accelerator = chooseAccelerator(given.accel);
-    const { files, cpus, ramSize, transfer } = await readBootArguments(given);
+    const { files, sources, cpus, ramSize, transfer } = await readBootArguments(given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", files }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell, accelerator.why);
+    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", files, sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell, accelerator.why);
     return await session.run();
   },
 });

@@ -7,6 +7,7 @@
 // address, (3) the map here, after a page walk. It goes when IC IVAU finds that its words changed, and everything goes
 // when code memory or the site table is full. TLBI of a page of code takes it out of (1, from other pages) and (2).
 // A change of TTBR0 or ASID empties EL0's jump cache; direct jumps of EL0 never leave their page.
+import { NativeMemory } from "../../../ffi/memory.ts";
 import { CodeMemory, HOST } from "../../../ffi/code.ts";
 import { branch, system } from "../a64/branch.ts";
 import { dataImm } from "../a64/data-imm.ts";
@@ -25,6 +26,8 @@ import { SiteKind, SiteTable } from "./sites.ts";
 import { disp, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 64 * 1024 * 1024;
+/** Words in the pool. */
+const POOL = 4 * 1024 * 1024;
 /** Room that one block may need. */
 const BLOCK_ROOM = 64 * 1024;
 
@@ -45,10 +48,11 @@ interface Block {
   /** Key of the RAM word and EL. */
   readonly key: number;
   readonly start: number;
-  /** The words it was made from. */
-  readonly words: Int32Array;
-  /** Words beyond it that decided which flags are kept: index within the page, word. */
-  readonly looked: Int32Array;
+  /** The words it was made from: index in the pool, count. */
+  readonly words: number;
+  readonly length: number;
+  /** Words beyond it that decided which flags are kept, in the pool behind its own: pairs of index within the page, word. */
+  readonly looked: number;
   /** Link sites that jump here. */
   readonly incoming: number[];
   dead: boolean;
@@ -84,6 +88,9 @@ export class Engine {
   readonly #code: CodeMemory;
   readonly #asm: Assembler;
   readonly #sites = new SiteTable();
+  /** Copies of the words that blocks depend on. */
+  readonly #pool: Int32Array = new Int32Array(NativeMemory.allocate(POOL * 4).window(0));
+  #pooled = 0;
   readonly #translator: Translator;
   readonly #enter: (host: number) => number;
   readonly #first: number;
@@ -234,11 +241,16 @@ export class Engine {
     let block = this.#blocks.get(key);
     if (block === undefined || block.lo !== lo || block.hi !== hi) {
       if (block !== undefined) this.#drop(block);
-      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full) this.wipe();
+      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || this.#pooled > POOL - 1024) this.wipe();
       const start = this.#asm.at;
       const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, lo, hi);
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
-      block = { lo, hi, el, key, start, words: cpu.code.slice(first, first + n), looked: Int32Array.from(this.#translator.looked), incoming: [], dead: false };
+      const { looked } = this.#translator;
+      const words = this.#pooled;
+      this.#pool.set(cpu.code.subarray(first, first + n), words);
+      this.#pool.set(looked, words + n);
+      this.#pooled += n + looked.length;
+      block = { lo, hi, el, key, start, words, length: n, looked: looked.length, incoming: [], dead: false };
       this.translated += n;
       this.#blocks.set(key, block);
       push(this.#byVirtualPage, virtualPage(lo, hi), block);
@@ -333,12 +345,13 @@ export class Engine {
     for (const block of list) {
       const first = (block.lo & 4095) >>> 2;
       let changed = block.dead;
-      for (let i = Math.max(first, from); !changed && i < Math.min(first + block.words.length, from + 16); i++) {
-        changed = words[base + i] !== block.words[i - first];
+      for (let i = Math.max(first, from); !changed && i < Math.min(first + block.length, from + 16); i++) {
+        changed = words[base + i] !== this.#pool[block.words + i - first];
       }
-      for (let i = 0; !changed && i < block.looked.length; i += 2) {
-        const at = block.looked[i] as number;
-        changed = at >= from && at < from + 16 && words[base + at] !== block.looked[i + 1];
+      const beyond = block.words + block.length;
+      for (let i = beyond; !changed && i < beyond + block.looked; i += 2) {
+        const at = this.#pool[i] as number;
+        changed = at >= from && at < from + 16 && words[base + at] !== this.#pool[i + 1];
       }
       if (changed) this.#drop(block);
       else list[kept++] = block;
@@ -354,6 +367,7 @@ export class Engine {
     this.#generation++;
     this.#asm.at = this.#first;
     this.#sites.clear();
+    this.#pooled = 0;
     this.#stubs.clear();
     this.#blocks = new Map();
     this.#byVirtualPage = new Map();

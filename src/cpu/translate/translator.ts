@@ -41,6 +41,8 @@ export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host,
 /** Displacement of a state field from rbp. */
 export const disp = (offset: number): number => offset - 0x80;
 const FLAGS = disp(Offset.HOST_FLAGS);
+/** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
+const DECODED_LIMIT = 16_384;
 /** Instructions in one block at most. */
 const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
@@ -106,7 +108,7 @@ export class Translator {
     if (d === undefined) {
       const entry = this.#decoder.find(word >>> 0);
       d = { word, entry, f: entry === undefined ? {} : extract(entry, word >>> 0) };
-      if (this.#decoded.size > 200_000) this.#decoded.clear();
+      if (this.#decoded.size > DECODED_LIMIT) this.#decoded.clear();
       this.#decoded.set(word, d);
     }
     return d;
