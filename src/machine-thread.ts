@@ -21,7 +21,8 @@ const TRACE_BATCH = 16 * 1024;
  * called by hand. Young objects often (1 to 2 ms), everything seldom (15 ms).
  */
 const COLLECT_MS = 250;
-const COLLECTS_PER_FULL = 8;
+const COLLECTS_PER_FULL = 20;
+const COLLECTS_BEFORE_REST = 4;
 /** Polls between two looks at the time. */
 const POLLS = 16;
 /** The longest sleep: a lost ring would cost no more than this. */
@@ -177,10 +178,15 @@ class MachineThread implements MachineHost {
     const now = this.#clock.ticks();
     if (now - this.#collected < COLLECT_MS * (this.#clock.frequency / 1000)) return;
     this.#collected = now;
-    if (++this.#collections % COLLECTS_PER_FULL === 0) fullGC();
+    if (++this.#collections >= COLLECTS_PER_FULL) this.#collectAll();
     else edenGC();
   }
+  #collectAll(): void {
+    fullGC();
+    this.#collections = 0;
+  }
   wait(deadline: number | undefined): void {
+    if (this.#collections >= COLLECTS_BEFORE_REST) this.#collectAll(); // after work, before rest: now it disturbs nobody
     const look = this.#serial.idle();
     this.#flushTrace();
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);

@@ -1,7 +1,6 @@
 // src/host/boot-files.ts — kernel and initrd from files or from memory: read, unwrapped, checked.
-import { readKernel } from "../boot/image.ts";
+import { readKernel, type KernelImage } from "../boot/image.ts";
 import { Failure } from "../failure.ts";
-import type { BootFiles } from "../machine/boot.ts";
 import { GiB, KiB } from "../units.ts";
 import { readInput } from "./input.ts";
 
@@ -21,7 +20,7 @@ export const readFile = (from: FileOrBytes, what: string, limit: number): { byte
   typeof from === "string" ? { bytes: readInput(from, what, limit), name: from } : { bytes: from, name: `the ${what}` };
 
 /** Throws Failure for what is no kernel. */
-export function readKernelFile(from: FileOrBytes): BootFiles["kernel"] {
+export function readKernelFile(from: FileOrBytes): Pick<KernelImage, "bytes" | "textOffset" | "imageSize"> {
   const image = readFile(from, "kernel", KERNEL_LIMIT);
   const { bytes, textOffset, imageSize } = readKernel(image.bytes, image.name);
   return { bytes, textOffset, imageSize };

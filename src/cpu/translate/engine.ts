@@ -53,8 +53,8 @@ interface Block {
   readonly length: number;
   /** Words beyond it that decided which flags are kept, in the pool behind its own: pairs of index within the page, word. */
   readonly looked: number;
-  /** Link sites that jump here. */
-  readonly incoming: number[];
+  /** First of the link sites that jump here; -1: none. */
+  incoming: number;
   dead: boolean;
 }
 
@@ -250,7 +250,7 @@ export class Engine {
       this.#pool.set(cpu.code.subarray(first, first + n), words);
       this.#pool.set(looked, words + n);
       this.#pooled += n + looked.length;
-      block = { lo, hi, el, key, start, words, length: n, looked: looked.length, incoming: [], dead: false };
+      block = { lo, hi, el, key, start, words, length: n, looked: looked.length, incoming: -1, dead: false };
       this.translated += n;
       this.#blocks.set(key, block);
       push(this.#byVirtualPage, virtualPage(lo, hi), block);
@@ -270,20 +270,15 @@ export class Engine {
 
   /** Patches the jump of a link site so that it goes to the block found last. */
   #link(site: number, target: number): void {
-    const end = this.#sites.resume[site] as number;
-    this.#saveStub(site, end);
+    const sites = this.#sites;
+    const end = sites.resume[site] as number;
+    if (sites.stub[site] === 0) sites.stub[site] = end + this.#code.view.getInt32(end - 4, true);
     this.#asm.patch(end, target);
-    this.#last?.incoming.push(site);
+    const block = this.#last as Block;
+    sites.next[site] = block.incoming;
+    block.incoming = site;
   }
-  /** Where each linked site's jump led before: its cold stub. */
-  readonly #stubs = new Map<number, number>();
-  #saveStub(site: number, end: number): void {
-    if (!this.#stubs.has(site)) this.#stubs.set(site, end + this.#code.view.getInt32(end - 4, true));
-  }
-  #unlink(site: number): void {
-    const stub = this.#stubs.get(site);
-    if (stub !== undefined) this.#asm.patch(this.#sites.resume[site] as number, stub);
-  }
+  #unlink(site: number): void { this.#asm.patch(this.#sites.resume[site] as number, this.#sites.stub[site] as number); }
   #clearJump(block: Block): void {
     const { at, entries } = JUMP[block.el] as { at: number; entries: number };
     const slot = at + ((block.lo >>> 2) & (entries - 1)) * 4;
@@ -294,8 +289,8 @@ export class Engine {
     if (block.dead) return;
     block.dead = true;
     if (this.#blocks.get(block.key) === block) this.#blocks.delete(block.key);
-    for (const site of block.incoming) this.#unlink(site);
-    block.incoming.length = 0;
+    for (let site = block.incoming; site >= 0; site = this.#sites.next[site] as number) this.#unlink(site);
+    block.incoming = -1;
     this.#clearJump(block);
   }
 
@@ -310,13 +305,16 @@ export class Engine {
   #unreach(block: Block): void {
     if (block.dead) return;
     this.#clearJump(block);
-    const { incoming } = block;
-    let kept = 0;
-    for (const site of incoming) {
+    let kept = -1;
+    for (let site = block.incoming, next: number; site >= 0; site = next) {
+      next = this.#sites.next[site] as number;
       if (this.#sites.kind[site] === SiteKind.linkFar) this.#unlink(site);
-      else incoming[kept++] = site;
+      else {
+        this.#sites.next[site] = kept;
+        kept = site;
+      }
     }
-    incoming.length = kept;
+    block.incoming = kept;
   }
   /** All translations may have changed. */
   flushAll(): void {
@@ -368,7 +366,7 @@ export class Engine {
     this.#asm.at = this.#first;
     this.#sites.clear();
     this.#pooled = 0;
-    this.#stubs.clear();
+    this.#last = undefined;
     this.#blocks = new Map();
     this.#byVirtualPage = new Map();
     this.#byRamPage = new Map();

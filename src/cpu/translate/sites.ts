@@ -23,6 +23,10 @@ export class SiteTable {
   readonly left: Int32Array;
   /** interpret: host offset behind the instruction; links: offset behind the jump's rel32. */
   readonly resume: Int32Array;
+  /** links: where the jump led before it was linked; 0: never linked. */
+  readonly stub: Int32Array;
+  /** links: the next link site that jumps to the same block; -1: the last. */
+  readonly next: Int32Array;
   count = 0;
   constructor() {
     const column = (): Int32Array => new Int32Array(NativeMemory.allocate(MAX * 4).window(0)); // touched as it fills
@@ -32,6 +36,8 @@ export class SiteTable {
     this.word = column();
     this.left = column();
     this.resume = column();
+    this.stub = column();
+    this.next = column();
   }
   /** True when a block of the largest size might not fit. */
   get full(): boolean { return this.count > MAX - 1024; }
@@ -43,6 +49,7 @@ export class SiteTable {
     this.word[i] = word;
     this.left[i] = left;
     this.resume[i] = resume;
+    this.stub[i] = 0;
     return i;
   }
   setResume(site: number, at: number): void { this.resume[site] = at; }

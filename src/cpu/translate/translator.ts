@@ -42,7 +42,7 @@ export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host,
 export const disp = (offset: number): number => offset - 0x80;
 const FLAGS = disp(Offset.HOST_FLAGS);
 /** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
-const DECODED_LIMIT = 16_384;
+const DECODED_LIMIT = 4096;
 /** Instructions in one block at most. */
 const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
