@@ -6,7 +6,6 @@ import { system } from "../../src/cpu/a64/branch.ts";
 import { pstate } from "../../src/cpu/exception.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { instructions } from "../../src/cpu/interpret/instructions.ts";
-import { Engine } from "../../src/cpu/translate/engine.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
 import { Offset } from "../../src/cpu/state.ts";
 import { slot, type SysRegName } from "../../src/cpu/sysreg.ts";
@@ -21,24 +20,16 @@ export const Vector = { currentSp0: 0x000, currentSpx: 0x200, lower: 0x400 } as 
 /** PSTATE.M. */
 export const Mode = { EL0t: 0, EL1t: 4, EL1h: 5 } as const;
 
-/** What executes the instructions. */
-export type EngineName = "interpreter" | "translator";
-/** B to itself. */
-export const STAY = 0x1400_0000;
-
 export class TestCore implements Disposable {
   readonly cpu: Cpu;
   /** The first 2 GiB of RAM. */
   readonly ram: DataView;
   readonly clock: HandClock = new HandClock();
   readonly #memory: NativeMemory;
-  /** Instructions that `step` runs beyond those asked for: generated code is only entered when a whole block fits. */
-  #extra = 0;
   /** Where `run` puts its instructions, as physical and as virtual address. */
   code: { readonly pa: number; readonly va: bigint } = { pa: CODE, va: BigInt(CODE) };
 
-  constructor(options: { readonly ramSize?: number; readonly engine?: EngineName } = {}) {
-    const { ramSize = RAM_SIZE } = options;
+  constructor(ramSize: number = RAM_SIZE) {
     this.#memory = NativeMemory.allocate(ramSize);
     this.ram = new DataView(this.#memory.window(0));
     const map = new MemoryMap();
@@ -47,11 +38,6 @@ export class TestCore implements Disposable {
     this.cpu = new Cpu({ index: 0, memory: map, clock: this.clock, instructions, peers });
     peers.push(this.cpu);
     this.set("VBAR_EL1", VECTORS);
-    if ((options.engine ?? process.env["ENG"] as EngineName) !== "translator") return;
-    this.cpu.engine = Engine.create(this.cpu);
-    if (this.cpu.engine === undefined) throw new Error("this host refuses generated code");
-    this.#extra = 64;
-    for (let at = VECTORS; at < VECTORS + 0x800; at += 0x80) this.write(at, STAY);
   }
   [Symbol.dispose](): void {
     this.cpu.state.memory.free();
@@ -61,18 +47,15 @@ export class TestCore implements Disposable {
   /** Runs what the assembler was given, one instruction after another, and stops behind the last, or at an exit. */
   run(write: (asm: Assembler) => Assembler): this {
     const words = write(new Assembler()).words();
-    [...words, STAY].forEach((word, i) => this.ram.setUint32(this.code.pa - RAM + 4 * i, word, true));
+    words.forEach((word, i) => this.ram.setUint32(this.code.pa - RAM + 4 * i, word, true));
     this.pc = this.code.va;
     this.step(words.length);
     return this;
   }
-  /**
-   * Runs `count` instructions from where the core stands. The translator runs on, into the branch to itself that `run`
-   * leaves behind its instructions and that stands at every vector.
-   */
+  /** Runs `count` instructions from where the core stands. */
   step(count = 1): void {
     this.cpu.exit.kind = "budget";
-    this.cpu.run(undefined, count + this.#extra);
+    this.cpu.run(undefined, count);
   }
   /** An MSR of any register, as the guest does it. */
   msr(name: SysRegName, value: number | bigint): this {

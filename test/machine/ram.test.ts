@@ -29,7 +29,7 @@ describe("copies", () => {
 describe("a core", () => {
   /** Its MMU on, with every GiB mapped to itself. */
   function make(): TestCore {
-    const core = new TestCore({ ramSize: SIZE }), table = RAM + 0x1_0000;
+    const core = new TestCore(SIZE), table = RAM + 0x1_0000;
     for (let i = 0; i < 8; i++) core.write64(table + 8 * i, BigInt(i * GiB) | 0x701n);
     core.msr("MAIR_EL1", 0xff).msr("TTBR0_EL1", table).msr("TCR_EL1", 25n | (2n << 32n)).msr("SCTLR_EL1", 0x30d0_0981);
     return core.forget();
