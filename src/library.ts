@@ -4,7 +4,7 @@
 //   await vm.console.expect(/# $/, { timeout: 60_000 });
 //   vm.console.write("uname -a\n");
 import { ExitCode, Failure } from "./failure.ts";
-import { readFile, readInitrdFile, readKernelFile, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
+import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
@@ -53,7 +53,6 @@ export interface RegisterFile {
 export const DEFAULT_CMDLINE = "console=ttyAMA0";
 export const DEFAULT_MEMORY: number = 512 * MiB;
 const PROGRAM_MEMORY = 16 * MiB;
-const DTB_LIMIT = 2 * MiB;
 const PAGE = 16 * KiB;
 
 /** Refuses sizes that no machine can have. */
@@ -71,31 +70,24 @@ export function checkCpus(cpus: number): number {
 }
 
 export interface BootPlan {
-  readonly files: BootFiles;
-  /** Where files were read from: a reset reads them again, nobody keeps them in memory. */
   readonly sources: BootSources;
+  /** The same, opened and found bootable. */
+  readonly files: BootFiles;
   readonly cpus: number;
   readonly ramSize: number;
-  /** Large buffers that nobody else holds: they can move to the machine thread instead of being copied. */
-  readonly transfer: readonly ArrayBuffer[];
 }
 
-/** Reads and checks everything a boot needs; throws Failure for what cannot boot. */
+/** Opens and checks everything a boot needs; throws Failure for what cannot boot. */
 export function readBootFiles(options: StartOptions): BootPlan {
   const ramSize = checkMemory(typeof options.memory === "string" ? parseSize(options.memory, "--memory") : options.memory ?? DEFAULT_MEMORY);
   const cpus = checkCpus(options.cpus ?? 1);
-  const dtb = options.dtb === undefined || options.dtb === "auto" ? undefined : readFile(options.dtb, "device tree", DTB_LIMIT);
-  const files: BootFiles = {
-    kernel: readKernelFile(options.kernel), initrd: options.initrd === undefined ? undefined : readInitrdFile(options.initrd),
-    dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE,
+  const sources: BootSources = {
+    kernel: options.kernel, initrd: options.initrd, dtb: options.dtb === "auto" ? undefined : options.dtb,
+    cmdline: options.cmdline ?? DEFAULT_CMDLINE,
   };
-  // What does not fit is refused here, before anything runs.
-  prepareBoot(files, { cpus, ramSize });
-  const given: readonly unknown[] = [options.kernel, options.initrd].map(one => (typeof one === "string" ? undefined : one?.buffer));
-  const transfer = [files.kernel.bytes, files.initrd].flatMap(bytes =>
-    bytes === undefined || bytes.length < MiB || bytes.length !== bytes.buffer.byteLength || given.includes(bytes.buffer) ? [] : [bytes.buffer as ArrayBuffer]);
-  const path = (from: FileOrBytes | undefined): string | undefined => (typeof from === "string" ? from : undefined);
-  return { files, sources: { kernel: path(options.kernel), initrd: path(options.initrd) }, cpus, ramSize, transfer };
+  const files = openBootFiles(sources);
+  prepareBoot(files, { cpus, ramSize }); // what does not fit is refused here, before anything runs
+  return { sources, files, cpus, ramSize };
 }
 
 /** The guest's serial port. */
@@ -174,7 +166,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #exit = Promise.withResolvers<RunOutcome>();
   #run: { resolve: (outcome: RunOutcome) => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[]) {
+  private constructor(start: Omit<StartMessage, "bell">) {
     this.exited = this.#exit.promise;
     this.exited.catch(() => {}); // whoever asks hears of it
     this.console = new SerialConsole(bytes => this.#client.send({ kind: "input", bytes, held: false }));
@@ -191,7 +183,7 @@ export class VirtualMachine implements AsyncDisposable {
         this.#exit.reject(error);
         this.console.end(error.message);
       },
-    }, transfer);
+    });
     this.memory = {
       read: (address, length) => this.#client.ask("read", { address, length }),
       write: (address, bytes) => this.#client.ask("write", { address, bytes }),
@@ -200,8 +192,8 @@ export class VirtualMachine implements AsyncDisposable {
 
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
-    const { files, sources, cpus, ramSize, transfer } = readBootFiles(options);
-    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", files, sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] }, transfer);
+    const { sources, cpus, ramSize } = readBootFiles(options);
+    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {
@@ -210,8 +202,8 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
   }
-  static async #make(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[] = []): Promise<VirtualMachine> {
-    const vm = new VirtualMachine(start, transfer);
+  static async #make(start: Omit<StartMessage, "bell">): Promise<VirtualMachine> {
+    const vm = new VirtualMachine(start);
     try {
       await vm.#client.ready;
     } catch (error) {

@@ -37,8 +37,7 @@ export class MachineClient {
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<ReadyMachine>();
 
-  /** The buffers in `transfer` go to the machine thread and are gone here. */
-  constructor(start: Omit<StartMessage, "bell">, events: MachineEvents, transfer: readonly ArrayBuffer[] = []) {
+  constructor(start: Omit<StartMessage, "bell">, events: MachineEvents) {
     this.#events = events;
     this.#worker = new Worker(new URL("./machine-thread.ts", import.meta.url));
     const { port1, port2 } = new MessageChannel();
@@ -46,7 +45,7 @@ export class MachineClient {
     this.#worker.onmessage = event => this.#take((event as MessageEvent<FromMachine>).data);
     this.#worker.onerror = event => this.#break(new Error(event.message));
     const message = { start: { ...start, bell: this.#bell.buffer }, port: port2 };
-    this.#worker.postMessage(message, [port2 as never, ...transfer]);
+    this.#worker.postMessage(message, [port2 as never]);
     this.#ready.promise.catch(() => {});
   }
 

@@ -3,7 +3,6 @@
 // port when the doorbell word has changed, so whoever sends a message also rings.
 import type { BootSources } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
-import type { BootFiles } from "./machine/boot.ts";
 import type { Outcome } from "./machine/machine.ts";
 
 /** Words of the shared doorbell memory (i32). */
@@ -30,7 +29,7 @@ export interface StartMessage {
   readonly engine: EngineChoice;
   readonly cpus: number;
   readonly ramSize: number;
-  readonly load: { readonly kind: "boot"; readonly files: BootFiles; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
+  readonly load: { readonly kind: "boot"; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
   readonly reboot: boolean;

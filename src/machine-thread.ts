@@ -5,38 +5,30 @@ import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { ExitCode, Failure } from "./failure.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import type { Exit, Vm } from "./hypervisor/backend.ts";
-import { readInitrdFile, readKernelFile, type BootSources } from "./host/boot-files.ts";
-import { loadBoot, prepareBoot, type BootFiles } from "./machine/boot.ts";
+import { openBootFiles } from "./host/boot-files.ts";
+import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { HostClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
 import { Serial } from "./machine/serial.ts";
-import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Program, type Question, type RunOutcome, type StartMessage, type ToMachine, type TraceKind } from "./machine-protocol.ts";
+import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome, type StartMessage, type ToMachine, type TraceKind } from "./machine-protocol.ts";
 import { formatSize, hex } from "./units.ts";
 
-const NOTHING = new Uint8Array(0);
 const TRACE_BATCH = 16 * 1024;
 /**
  * Guest RAM counts as memory of the JavaScript heap, which would make the collector wait for as much garbage again: it is
  * called by hand. Young objects often (1 to 2 ms), everything seldom (15 ms).
  */
-const COLLECT_MS = 250;
+const COLLECT_MS = 20;
 const COLLECTS_PER_FULL = 20;
-const COLLECTS_BEFORE_REST = 4;
+const COLLECTS_BEFORE_REST = 10;
 /** Polls between two looks at the time. */
 const POLLS = 16;
 /** The longest sleep: a lost ring would cost no more than this. */
 const LONGEST_SLEEP_MS = 1000;
 
-/** Gives a buffer of this thread's own back; its views are empty then. */
-const discard = (bytes: Uint8Array): void => { (bytes.buffer as ArrayBuffer).transfer(0); };
-
 class MachineThread implements MachineHost {
-  readonly #start: Omit<StartMessage, "load">;
-  readonly #program: Program | undefined;
-  #files: BootFiles | undefined;
-  readonly #sources: BootSources;
-  #loaded = false;
+  readonly #start: StartMessage;
   readonly #port: MessagePort;
   readonly #bell: Int32Array;
   readonly #clock: HostClock = new HostClock();
@@ -60,11 +52,7 @@ class MachineThread implements MachineHost {
   #collections = 0;
 
   constructor(start: StartMessage, port: MessagePort) {
-    const { load, ...rest } = start;
-    this.#start = rest;
-    this.#program = load.kind === "program" ? load.program : undefined;
-    this.#files = load.kind === "boot" ? load.files : undefined;
-    this.#sources = load.kind === "boot" ? load.sources : {};
+    this.#start = start;
     this.#port = port;
     this.#bell = new Int32Array(start.bell);
     this.#vm = createSoftwareVm(this.#clock, start.engine);
@@ -128,38 +116,19 @@ class MachineThread implements MachineHost {
 
   /** Brings kernel or program into RAM and the machine into its power-on state. */
   #load(): void {
-    const program = this.#program;
-    if (program !== undefined) {
+    const { load } = this.#start;
+    if (load.kind === "program") {
+      const { program } = load;
       if (!this.#machine.ram.write(program.at, program.bytes)) throw new Failure("HV-PROGRAM-PLACE", `the program (${program.bytes.length} bytes at ${hex(program.at)}) is outside of memory`);
       this.#machine.reset(program.at, 0);
       return;
     }
     const seeds = { kaslr: crypto.getRandomValues(new Uint8Array(8)), rng: crypto.getRandomValues(new Uint8Array(32)) };
-    const files = this.#bootFiles(this.#files as BootFiles);
+    const files = openBootFiles(load.sources);
     const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize }, seeds);
     loadBoot(this.#machine.ram, files, boot);
-    // Freed at once, not when the collector comes by: they are the largest thing beside guest RAM.
-    if (this.#sources.kernel !== undefined) discard(files.kernel.bytes);
-    if (this.#sources.initrd !== undefined && files.initrd !== undefined) discard(files.initrd);
     this.#machine.reset(boot.placement.entry, boot.placement.dtb);
     this.#patched = boot.patched;
-  }
-
-  /** What to boot: as it was given the first time, later read again where it came from files. */
-  #bootFiles(files: BootFiles): BootFiles {
-    const { kernel, initrd } = this.#sources;
-    const now = this.#loaded ? {
-      ...files,
-      kernel: kernel === undefined ? files.kernel : readKernelFile(kernel),
-      initrd: initrd === undefined ? files.initrd : readInitrdFile(initrd),
-    } : files;
-    this.#loaded = true;
-    this.#files = { // only what nobody can bring back is kept
-      ...files,
-      kernel: kernel === undefined ? files.kernel : { ...files.kernel, bytes: NOTHING },
-      initrd: initrd === undefined ? files.initrd : NOTHING,
-    };
-    return now;
   }
 
   // --- MachineHost -----------------------------------------------------------------------------------------------

@@ -104,6 +104,11 @@ export function readKernel(bytes: Uint8Array, name: string, options: { readonly 
   }
 }
 
+/** What the header of a raw Image says, from the first bytes of a file of `size` bytes; undefined when it is none. */
+export function readImageHeader(head: Uint8Array, size: number, name: string): KernelImage | undefined {
+  return isImage(head) ? parseHeader(head, name, [], size) : undefined;
+}
+
 function notKernel(bytes: Uint8Array, where: string): Failure {
   for (const { code, is, what, hint } of MISTAKES) {
     if (is(bytes)) return new Failure(code, `${where}: ${typeof what === "string" ? what : what(bytes)}`, { hint });
@@ -112,7 +117,7 @@ function notKernel(bytes: Uint8Array, where: string): Failure {
   return new Failure("HV-IMAGE-MAGIC", `${where}: is no arm64 Image: at offset ${MAGIC_AT} it has ${seen(bytes, MAGIC_AT, 4)}, not 41 52 4d 64 ("ARM\\x64")`, { hint: WANTED });
 }
 
-function parseHeader(bytes: Uint8Array, where: string, layers: string[]): KernelImage {
+function parseHeader(bytes: Uint8Array, where: string, layers: string[], length: number = bytes.length): KernelImage {
   const header = view(bytes);
   if (bytes.length < HEADER) throw new Failure("HV-IMAGE-SHORT", `${where}: has ${bytes.length} bytes, the header of an arm64 Image alone has ${HEADER}`, { hint: WANTED });
   const textOffset = header.getBigUint64(8, true), imageSize = header.getBigUint64(16, true), flags = header.getBigUint64(24, true);
@@ -122,8 +127,8 @@ function parseHeader(bytes: Uint8Array, where: string, layers: string[]): Kernel
   if (textOffset >= tooFar) throw new Failure("HV-IMAGE-TEXT-OFFSET", `${where}: its text_offset is 0x${textOffset.toString(16)}, which is no address`, { hint: "the file is damaged: get it again" });
   if (imageSize >= tooFar) throw new Failure("HV-IMAGE-SIZE", `${where}: its image_size is 0x${imageSize.toString(16)}, which is no size`, { hint: "the file is damaged: get it again" });
   const oldHeader = imageSize === 0n;
-  if (!oldHeader && imageSize < BigInt(bytes.length)) {
-    throw new Failure("HV-IMAGE-SIZE", `${where}: its image_size is ${imageSize} bytes but the file has ${bytes.length}`, { hint: "the file is damaged or has something appended: get it again" });
+  if (!oldHeader && imageSize < BigInt(length)) {
+    throw new Failure("HV-IMAGE-SIZE", `${where}: its image_size is ${imageSize} bytes but the file has ${length}`, { hint: "the file is damaged or has something appended: get it again" });
   }
   const pageSize = PAGE_SIZES[Number((flags >> 1n) & 3n)]!;
   const reserved = flags >> 4n << 4n;
@@ -134,7 +139,7 @@ function parseHeader(bytes: Uint8Array, where: string, layers: string[]): Kernel
   return {
     kind: "Image", layers, bytes, oldHeader, notes,
     textOffset: oldHeader ? 0x80000 : Number(textOffset),
-    imageSize: oldHeader ? bytes.length : Number(imageSize),
+    imageSize: oldHeader ? length : Number(imageSize),
     flags: { pageSize, anywhere: (flags & 8n) !== 0n, reserved },
   };
 }

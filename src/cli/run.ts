@@ -38,7 +38,7 @@ export class Session {
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: Omit<StartMessage, "bell">, transfer: readonly ArrayBuffer[], tell: (line: string) => void, why: string) {
+  constructor(start: Omit<StartMessage, "bell">, tell: (line: string) => void, why: string) {
     this.#tell = tell;
     this.#why = why;
     this.#terminal = new Terminal({
@@ -53,7 +53,7 @@ export class Session {
       rebooted: () => this.#tell("the guest reset itself: starting again"),
       inputWaiting: bytes => this.#terminal.inputWaiting(bytes),
       broken: error => this.#done.reject(error),
-    }, transfer);
+    });
   }
 
   async run(): Promise<number> {
@@ -134,9 +134,9 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
     const accelerator = chooseAccelerator(given.accel);
-    const { files, sources, cpus, ramSize, transfer } = await readBootArguments(given);
+    const { sources, cpus, ramSize } = await readBootArguments(given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", files, sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, transfer, tell, accelerator.why);
+    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

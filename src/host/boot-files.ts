@@ -1,33 +1,73 @@
-// src/host/boot-files.ts — kernel and initrd from files or from memory: read, unwrapped, checked.
-import { readKernel, type KernelImage } from "../boot/image.ts";
-import { Failure } from "../failure.ts";
-import { GiB, KiB } from "../units.ts";
-import { readInput } from "./input.ts";
+// src/host/boot-files.ts — kernel, initrd and device tree from files or from memory, checked. What can be copied to the
+// guest as it stands in its file (a raw Image, an initrd) is read there in pieces and never held whole.
+import { closeSync, openSync, readSync } from "node:fs";
+import { readImageHeader, readKernel } from "../boot/image.ts";
+import { ExitCode, Failure } from "../failure.ts";
+import type { BootFiles, Payload } from "../machine/boot.ts";
+import { GiB, KiB, MiB } from "../units.ts";
+import { readInput, readInputHead } from "./input.ts";
 
 /** A path, or the file's bytes. */
 export type FileOrBytes = string | Uint8Array;
-/** Where a machine finds its files again when it is reset; absent: it keeps the bytes. */
+/** What to boot, as plain data: it travels between threads, and a reset opens it again. */
 export interface BootSources {
-  readonly kernel?: string | undefined;
-  readonly initrd?: string | undefined;
+  readonly kernel: FileOrBytes;
+  readonly initrd?: FileOrBytes | undefined;
+  /** A user's device tree; absent: the board describes itself. */
+  readonly dtb?: FileOrBytes | undefined;
+  readonly cmdline: string;
 }
 
 const KERNEL_LIMIT = 1 * GiB;
 const INITRD_LIMIT = 4 * GiB - 64 * KiB;
+const DTB_LIMIT = 2 * MiB;
+/** What is read of a file to see what it is. */
+const HEAD = 4 * KiB;
 
-/** The bytes of a file, and what to call it. */
-export const readFile = (from: FileOrBytes, what: string, limit: number): { bytes: Uint8Array; name: string } =>
-  typeof from === "string" ? { bytes: readInput(from, what, limit), name: from } : { bytes: from, name: `the ${what}` };
+/** Bytes that somebody holds anyway. */
+export const inMemory = (bytes: Uint8Array): Payload => ({
+  length: bytes.length, read: (offset, into) => into.set(bytes.subarray(offset, offset + into.length)),
+});
+const inFile = (path: string, length: number): Payload => ({
+  length,
+  read: (offset, into) => {
+    const fd = openSync(path, "r");
+    try {
+      for (let done = 0; done < into.length;) {
+        const got = readSync(fd, into, done, into.length - done, offset + done);
+        if (got === 0) throw new Failure("HV-FILE-READ", `${path}: ended after ${offset + done} of ${length} bytes: it changed while it was read`, { hint: "run the command again", exit: ExitCode.failed });
+        done += got;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  },
+});
 
-/** Throws Failure for what is no kernel. */
-export function readKernelFile(from: FileOrBytes): Pick<KernelImage, "bytes" | "textOffset" | "imageSize"> {
-  const image = readFile(from, "kernel", KERNEL_LIMIT);
-  const { bytes, textOffset, imageSize } = readKernel(image.bytes, image.name);
-  return { bytes, textOffset, imageSize };
+function openKernel(from: FileOrBytes): BootFiles["kernel"] {
+  if (typeof from === "string") {
+    const { head, size } = readInputHead(from, "kernel", KERNEL_LIMIT, HEAD);
+    const raw = readImageHeader(head, size, from);
+    if (raw !== undefined) return { payload: inFile(from, size), textOffset: raw.textOffset, imageSize: raw.imageSize };
+  }
+  const [bytes, name] = typeof from === "string" ? [readInput(from, "kernel", KERNEL_LIMIT), from] : [from, "the kernel"];
+  const image = readKernel(bytes, name);
+  return { payload: inMemory(image.bytes), textOffset: image.textOffset, imageSize: image.imageSize };
 }
-/** Throws Failure for an empty one. */
-export function readInitrdFile(from: FileOrBytes): Uint8Array {
-  const { bytes, name } = readFile(from, "initrd", INITRD_LIMIT);
-  if (bytes.length === 0) throw new Failure("HV-BOOT-INITRD-EMPTY", `${name}: is empty`, { hint: "leave out --initrd to boot without one" });
-  return bytes;
+function openInitrd(from: FileOrBytes): Payload {
+  const payload = typeof from === "string" ? inFile(from, readInputHead(from, "initrd", INITRD_LIMIT, 1).size) : inMemory(from);
+  if (payload.length === 0) throw new Failure("HV-BOOT-INITRD-EMPTY", `${typeof from === "string" ? from : "the initrd"}: is empty`, { hint: "leave out --initrd to boot without one" });
+  return payload;
+}
+
+/** Opens everything a boot needs; throws Failure for what cannot boot. */
+export function openBootFiles(sources: BootSources): BootFiles {
+  const { kernel, initrd, dtb, cmdline } = sources;
+  return {
+    kernel: openKernel(kernel),
+    initrd: initrd === undefined ? undefined : openInitrd(initrd),
+    dtb: dtb === undefined ? undefined
+      : typeof dtb === "string" ? { bytes: readInput(dtb, "device tree", DTB_LIMIT), name: dtb } : { bytes: dtb, name: "the device tree" },
+    cmdline,
+  };
 }

@@ -7,6 +7,11 @@ import { MiB, formatSize } from "../units.ts";
 
 /** The whole content of a regular file of at most `limit` bytes. `what` names its role ("kernel", "initrd"). */
 export function readInput(path: string, what: string, limit: number): Uint8Array {
+  return readInputHead(path, what, limit, limit).head;
+}
+
+/** The first `most` bytes of such a file, and its size. */
+export function readInputHead(path: string, what: string, limit: number, most: number): { readonly head: Uint8Array; readonly size: number } {
   const no = (why: string, options: { hint?: string; exit?: number; cause?: unknown } = {}): Failure => new Failure("HV-FILE-READ", `${path}: ${why}`, options);
   let fd: number;
   try {
@@ -23,14 +28,14 @@ export function readInput(path: string, what: string, limit: number): Uint8Array
     const kind = stat.isDirectory() ? "a directory" : stat.isFIFO() ? "a pipe" : stat.isCharacterDevice() ? "a device" : stat.isBlockDevice() ? "a block device" : stat.isSocket() ? "a socket" : undefined;
     if (kind !== undefined) throw no(`is ${kind}, not a file (as the ${what})`, { hint: `give a file as the ${what}` });
     if (stat.size > limit) throw no(`has ${stat.size} bytes; a ${what} may have ${formatSize(limit)}`, { hint: "is it the right file?" });
-    const bytes = new Uint8Array(stat.size);
+    const bytes = new Uint8Array(Math.min(stat.size, most));
     let done = 0;
     while (done < bytes.length) {
       const got = readSync(fd, bytes, done, Math.min(bytes.length - done, 64 * MiB), done);
       if (got === 0) throw no(`ended after ${done} of ${stat.size} bytes: it changed while it was read`, { hint: "run the command again", exit: ExitCode.failed });
       done += got;
     }
-    return bytes;
+    return { head: bytes, size: stat.size };
   } catch (error) {
     if (error instanceof Failure) throw error;
     throw no(`reading it failed (${(error as { code?: string }).code ?? String(error)})`, { exit: ExitCode.failed, cause: error });

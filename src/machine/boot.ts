@@ -4,17 +4,22 @@ import type { GuestMemory } from "../../devices/device.ts";
 import { writeFdt } from "../../dtb/fdt.ts";
 import type { Fdt } from "../../dtb/fdt.ts";
 import { readFdt } from "../../dtb/read.ts";
-import type { KernelImage } from "../boot/image.ts";
 import { placeBoot, type Placement } from "../boot/load.ts";
 import { Failure } from "../failure.ts";
 import { hex } from "../units.ts";
 import { boardTree, setChosen, setMemory, type BoardDescription } from "./devicetree.ts";
 import { RAM_BASE } from "./platform.ts";
 
-/** What a kernel is booted with. Plain data: it travels between threads. */
+/** Bytes for guest memory, read in pieces. */
+export interface Payload {
+  readonly length: number;
+  /** Fills `into` with the bytes from `offset` on; throws when they cannot be had. */
+  read(offset: number, into: Uint8Array): void;
+}
+/** What a kernel is booted with. */
 export interface BootFiles {
-  readonly kernel: Pick<KernelImage, "bytes" | "textOffset" | "imageSize">;
-  readonly initrd?: Uint8Array | undefined;
+  readonly kernel: { readonly payload: Payload; readonly textOffset: number; readonly imageSize: number };
+  readonly initrd?: Payload | undefined;
   /** A user's device tree blob; absent: the board describes itself. */
   readonly dtb?: { readonly bytes: Uint8Array; readonly name: string } | undefined;
   readonly cmdline: string;
@@ -74,12 +79,20 @@ export function readTree(file: { readonly bytes: Uint8Array; readonly name: stri
   return read.tree;
 }
 
+/** Bytes copied at a time. */
+const PIECE = 1024 * 1024;
+
 /** Copies everything to its place. */
 export function loadBoot(ram: GuestMemory, files: BootFiles, { placement, blob }: Boot): void {
-  const put = (what: string, at: number, bytes: Uint8Array): void => {
-    if (!ram.write(at, bytes)) throw new RangeError(`${what}: ${bytes.length} bytes at ${hex(at)} are outside of memory`);
+  const piece = new Uint8Array(PIECE);
+  const put = (what: string, at: number, payload: Payload): void => {
+    for (let done = 0; done < payload.length; done += PIECE) {
+      const part = piece.subarray(0, Math.min(PIECE, payload.length - done));
+      payload.read(done, part);
+      if (!ram.write(at + done, part)) throw new RangeError(`${what}: ${payload.length} bytes at ${hex(at)} are outside of memory`);
+    }
   };
-  put("kernel", placement.kernel, files.kernel.bytes);
-  if (placement.initrd !== undefined) put("initrd", placement.initrd.start, files.initrd as Uint8Array);
-  put("device tree", placement.dtb, blob);
+  put("kernel", placement.kernel, files.kernel.payload);
+  if (placement.initrd !== undefined && files.initrd !== undefined) put("initrd", placement.initrd.start, files.initrd);
+  if (!ram.write(placement.dtb, blob)) throw new RangeError(`device tree: ${blob.length} bytes at ${hex(placement.dtb)} are outside of memory`);
 }

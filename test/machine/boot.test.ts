@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { cells, findNode, node, property, strings, u64cells, writeFdt } from "../../dtb/fdt.ts";
 import { readFdt } from "../../dtb/read.ts";
+import { inMemory } from "../../src/host/boot-files.ts";
 import { loadBoot, prepareBoot, type BootFiles } from "../../src/machine/boot.ts";
 import { RAM_BASE } from "../../src/machine/platform.ts";
 import { Ram } from "../../src/machine/ram.ts";
@@ -9,8 +10,8 @@ import { MiB } from "../../src/units.ts";
 import { failureOf } from "../support/failure.ts";
 import { arm64Image } from "../support/kernel.ts";
 
-const kernel = { bytes: arm64Image(), textOffset: 0, imageSize: 3 * MiB };
-const files: BootFiles = { kernel, initrd: Uint8Array.of(1, 2, 3), cmdline: "quiet" };
+const image = arm64Image(), initrd = Uint8Array.of(1, 2, 3);
+const files: BootFiles = { kernel: { payload: inMemory(image), textOffset: 0, imageSize: 3 * MiB }, initrd: inMemory(initrd), cmdline: "quiet" };
 const board = { cpus: 2, ramSize: 16 * MiB };
 const seeds = { kaslr: new Uint8Array(8).fill(7), rng: new Uint8Array(32).fill(9) };
 
@@ -24,14 +25,14 @@ describe("a boot", () => {
       expect(ram.read(address, bytes)).toBe(true);
       return bytes;
     };
-    expect(at(boot.placement.kernel, 64)).toEqual(kernel.bytes.subarray(0, 64));
+    expect(at(boot.placement.kernel, 64)).toEqual(image.subarray(0, 64));
     const read = readFdt(at(boot.placement.dtb, boot.blob.length));
     if (!read.ok) throw new Error(read.why);
     const chosen = findNode(read.tree.root, "/chosen")!;
     expect(property(chosen, "linux,initrd-start")).toEqual(u64cells(boot.placement.initrd!.start));
     expect(property(chosen, "bootargs")).toEqual(strings("quiet"));
     expect(property(chosen, "kaslr-seed")).toEqual(seeds.kaslr);
-    expect(at(boot.placement.initrd!.start, 3)).toEqual(files.initrd!);
+    expect(at(boot.placement.initrd!.start, 3)).toEqual(initrd);
     expect(boot.patched).toEqual([]);
   });
   test("patches a user's device tree and says what", () => {

@@ -3,7 +3,7 @@
 // $HV_HOME/debian/: blobs/<sha256> as downloaded; <suite>-<kernel>/ finished results, each put in place by one rename.
 // One pull at a time (flock, ends with its process); a valid result is returned without touching the network.
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -87,6 +87,22 @@ export const hvHome = (environment: Readonly<Record<string, string | undefined>>
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
+/** The digest of a file of exactly `size` bytes, read in pieces; undefined when it has another size. */
+function sha256OfFile(path: string, size: number): string | undefined {
+  const hash = createHash("sha256"), piece = new Uint8Array(1024 * 1024);
+  const fd = openSync(path, "r");
+  try {
+    if (fstatSync(fd).size !== size) return undefined;
+    for (let got = 1; got > 0;) {
+      got = readSync(fd, piece);
+      hash.update(piece.subarray(0, got));
+    }
+    return hash.digest("hex");
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The finished result in a directory, when every file in it is what its manifest says. */
 function cached(directory: string): Pulled | undefined {
   let manifest: Manifest;
@@ -94,8 +110,8 @@ function cached(directory: string): Pulled | undefined {
     manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8")) as Manifest;
     if (manifest.format !== FORMAT) return undefined;
     for (const name of Object.values(FILES)) {
-      const bytes = readFileSync(join(directory, name)), expected = manifest.files[name];
-      if (expected?.size !== bytes.length || expected.sha256 !== sha256(bytes)) return undefined;
+      const expected = manifest.files[name];
+      if (expected === undefined || sha256OfFile(join(directory, name), expected.size) !== expected.sha256) return undefined;
     }
   } catch {
     return undefined;
