@@ -44,6 +44,18 @@ export class MemoryMap implements PhysicalMemory {
   hostPage(page: number): number {
     return (this.hosts[Math.floor(page / PAGES_PER_WINDOW)] as number) + (page % PAGES_PER_WINDOW) * 4096;
   }
+  /** Result of `readDouble`. */
+  lo = 0;
+  hi = 0;
+  readDouble(pa: number): boolean {
+    const page = this.page(pa);
+    if (page < 0) return false;
+    const view = this.views[page >>> 19] as DataView;
+    const at = (page & 0x7ffff) * 4096 + (pa % 4096);
+    this.lo = view.getInt32(at, true);
+    this.hi = view.getInt32(at + 4, true);
+    return true;
+  }
   readWord(pa: number): number | undefined {
     const page = this.page(pa);
     if (page < 0) return undefined;

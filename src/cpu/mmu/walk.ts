@@ -23,10 +23,16 @@ export const Fault = {
 /** Physical memory as the walker sees it: aligned 32-bit reads; undefined where there is no RAM. */
 export interface PhysicalMemory {
   readWord(pa: number): number | undefined;
+  /** An aligned 64-bit value, left in `lo` and `hi`; false where there is no RAM. */
+  readDouble(pa: number): boolean;
+  readonly lo: number;
+  readonly hi: number;
 }
 
 /** Physical address bits: ID_AA64MMFR0_EL1.PARange = 2. */
 export const PA_BITS = 40;
+/** Powers of two, cheaper than `**` with a variable. */
+const POWER: readonly number[] = Array.from({ length: 64 }, (_, n) => 2 ** n);
 const IPS_BITS = [32, 36, 40, 42, 44, 48, 48, 48] as const;
 const SCTLR = slot.SCTLR_EL1 / 4;
 const TCR = slot.TCR_EL1 / 4;
@@ -94,33 +100,31 @@ export class Walker {
     const granule = upper ? [12, 14, 12, 16][tcrLo >>> 30] as number : [12, 16, 14, 12][(tcrLo >>> 14) & 3] as number;
     const stride = granule - 3;
     const paBits = Math.min(PA_BITS, IPS_BITS[tcrHi & 7] as number);
-    const paLimit = 2 ** paBits;
+    const paLimit = POWER[paBits] as number;
 
     let level = 4 - Math.ceil((bits - granule) / stride);
     const tableBits = 3 + bits - ((3 - level) * stride + granule);
     const base = upper ? TTBR1 : TTBR0;
     let table = ((r[base + 1] as number) & 0xffff) * 2 ** 32 + (((r[base] as number) & -2) >>> 0);
-    const align = 2 ** Math.max(tableBits, 4);
+    const align = POWER[Math.max(tableBits, 4)] as number;
     table = Math.floor(table / align) * align;
     if (table >= paLimit) return Fault.addressSize;
 
-    // The address within the input range, exact below 2^48
-    const va = (hi & 0xffff) * 2 ** 32 + (lo >>> 0);
     let noEl0 = false;
     let readOnly = false;
     let pxn = false;
     let uxn = false;
     let width = bits - ((3 - level) * stride + granule); // index bits at this level
+    const memory = this.#memory;
     for (;;) {
       const shift = (3 - level) * stride + granule;
-      const index = Math.floor(va / 2 ** shift) % 2 ** width;
-      const dLo = this.#memory.readWord(table + index * 8);
-      const dHi = this.#memory.readWord(table + index * 8 + 4);
-      if (dLo === undefined || dHi === undefined) return Fault.externalOnWalk + level;
+      const index = (shift < 32 ? (lo >>> shift) | (hi << (32 - shift)) : (hi & 0xffff) >>> (shift - 32)) & ((1 << width) - 1);
+      if (!memory.readDouble(table + index * 8)) return Fault.externalOnWalk + level;
+      const dLo = memory.lo, dHi = memory.hi;
       if ((dLo & 1) === 0) return Fault.translation + level;
       const output = (dHi & 0xffff) * 2 ** 32 + ((dLo & 0xffff_f000) >>> 0);
       if (level < 3 && (dLo & 2) !== 0) {
-        const next = Math.floor(output / 2 ** granule) * 2 ** granule;
+        const next = output - ((dLo & 0xf000 & ((1 << granule) - 1)) >>> 0);
         if (next >= paLimit) return Fault.addressSize + level;
         noEl0 ||= ((dHi >>> 29) & 1) !== 0;
         readOnly ||= ((dHi >>> 30) & 1) !== 0;
@@ -132,8 +136,8 @@ export class Walker {
         continue;
       }
       if (level === 3 ? (dLo & 2) === 0 : level < (granule === 12 ? 1 : 2)) return Fault.translation + level;
-      const size = 2 ** shift;
-      const page = Math.floor(output / size) * size;
+      const inside = (1 << shift) - 1; // no block is larger than 1 GiB
+      const page = output - ((dLo & 0xffff_f000 & inside) >>> 0);
       if (page >= paLimit) return Fault.addressSize + level;
       if ((dLo & (1 << 10)) === 0) return Fault.accessFlag + level;
 
@@ -161,7 +165,7 @@ export class Walker {
       this.flags = ((dLo & (1 << 11)) !== 0 ? Flag.NG : 0) | (noEl0 ? 0 : Flag.USER);
       const contiguous = ((dHi >>> 20) & 1) !== 0;
       this.shift = contiguous ? shift + contiguousBits(granule, level) : shift;
-      this.pa = page + (va % size);
+      this.pa = page + ((lo & inside) >>> 0);
       return Fault.none;
     }
   }
