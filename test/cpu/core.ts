@@ -10,6 +10,7 @@ import { MemoryMap } from "../../src/cpu/memory-map.ts";
 import { Offset } from "../../src/cpu/state.ts";
 import { slot, type SysRegName } from "../../src/cpu/sysreg.ts";
 import { Assembler } from "../support/assembler.ts";
+import { Engine } from "../../src/cpu/translate/engine.ts";
 import { HandClock } from "../devices/wires.ts";
 
 /** Where everything lies, with the MMU off. RAM is reserved, not touched. */
@@ -19,6 +20,9 @@ export const CODE: number = RAM, VECTORS: number = RAM + 0x2000;
 export const Vector = { currentSp0: 0x000, currentSpx: 0x200, lower: 0x400 } as const;
 /** PSTATE.M. */
 export const Mode = { EL0t: 0, EL1t: 4, EL1h: 5 } as const;
+
+/** Generated code in place of the interpreter. */
+const translated = process.env["HV_TEST_ENGINE"] === "translator";
 
 export class TestCore implements Disposable {
   readonly cpu: Cpu;
@@ -37,6 +41,7 @@ export class TestCore implements Disposable {
     const peers: Cpu[] = [];
     this.cpu = new Cpu({ index: 0, memory: map, clock: this.clock, instructions, peers });
     peers.push(this.cpu);
+    if (translated) this.cpu.engine = Engine.create(this.cpu, 1);
     this.set("VBAR_EL1", VECTORS);
   }
   [Symbol.dispose](): void {
@@ -55,6 +60,7 @@ export class TestCore implements Disposable {
   /** Runs `count` instructions from where the core stands. */
   step(count = 1): void {
     this.cpu.exit.kind = "budget";
+    this.cpu.engine?.invalidateAll(); // tests write code without IC IVAU
     this.cpu.run(undefined, count);
   }
   /** An MSR of any register, as the guest does it. */

@@ -120,7 +120,7 @@ export class Cpu {
   useHotForms = true;
   /** BRK leaves the guest with a `debug` exit. */
   debugExits = false;
-  /** Notes every system register access when set: name, direction. */
+  /** Notes every system register access when set: name, direction. Generated code does not tell: it rests then. */
   onSysreg: ((name: string, write: boolean, lo: number, hi: number) => void) | undefined;
 
   constructor(wires: CpuWires) {
@@ -599,7 +599,7 @@ export class Cpu {
         this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = this.engine === undefined ? execute(this, Math.min(SLICE, left)) : this.engine.execute(Math.min(ENGINE_SLICE, left));
+      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left)) : this.engine.execute(Math.min(ENGINE_SLICE, left));
       this.#count(n);
       left -= n;
       if (this.stopped) return;

@@ -23,7 +23,7 @@ import { emitBranch, emitSystem } from "./emit-control.ts";
 import { emitDataImm, emitDataReg } from "./emit-data.ts";
 import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
-import { disp, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
+import { BLOCK_LIMIT, disp, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 64 * 1024 * 1024;
 /** Words in the pool. */
@@ -104,23 +104,26 @@ export class Engine {
   translated = 0;
   exits = 0;
 
-  private constructor(cpu: Cpu, code: CodeMemory) {
+  private constructor(cpu: Cpu, code: CodeMemory, blockLimit: number) {
     this.#cpu = cpu;
     this.#code = code;
     this.#asm = new Assembler(code);
-    this.#translator = new Translator(this.#asm, this.#sites, translations());
+    this.#translator = new Translator(this.#asm, this.#sites, translations(), blockLimit);
     const { enter, exit, indirect } = this.#common();
     this.#translator.setCommon(exit, indirect);
     this.#enter = code.entry(enter);
     this.#first = this.#asm.at;
     this.wipe();
   }
-  /** Undefined when the host refuses executable memory or lacks an instruction. */
-  static create(cpu: Cpu): Engine | undefined {
+  /**
+   * Undefined when the host refuses executable memory or lacks an instruction. With a block limit of 1 every single
+   * instruction runs as generated code: for tests that count them.
+   */
+  static create(cpu: Cpu, blockLimit: number = BLOCK_LIMIT): Engine | undefined {
     if (HOST !== "x64") return undefined;
     const code = CodeMemory.allocate(CODE_SIZE);
     if (code === undefined || !hasLzcnt(code)) return undefined;
-    return new Engine(cpu, code);
+    return new Engine(cpu, code, blockLimit);
   }
 
   /** The code every block shares: entry, exit, and the jumps by address. */
@@ -166,10 +169,13 @@ export class Engine {
     let host = -1;
     for (;;) {
       if (host < 0) {
-        if ((x[LINES] as number) !== 0) cpu.takeInterrupt();
         if ((x[BUDGET] as number) <= 0) return limit - (x[BUDGET] as number);
+        if ((x[LINES] as number) !== 0) cpu.takeInterrupt();
         host = this.#find();
-        if (host < 0) continue; // an abort was taken
+        if (host < 0) { // an abort was taken; it counts, or a vector that cannot be fetched would never end
+          x[BUDGET] = (x[BUDGET] as number) - 1;
+          continue;
+        }
       }
       const nzcv = (x[NZCV] as number) >>> 28;
       flags[HOST_FLAGS] = ((nzcv & 8) << 12) | ((nzcv & 4) << 12) | ((~nzcv & 2) << 7) | (nzcv & 1);
@@ -222,6 +228,7 @@ export class Engine {
         default: { // a link
           const generation = this.#generation;
           const found = this.#find();
+          if (found < 0) x[BUDGET] = (x[BUDGET] as number) - 1;
           if (found >= 0 && generation === this.#generation) this.#link(site, found);
           host = found;
           if ((x[LINES] as number) !== 0) host = -1;

@@ -44,7 +44,7 @@ const FLAGS = disp(Offset.HOST_FLAGS);
 /** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
 const DECODED_LIMIT = 4096;
 /** Instructions in one block at most. */
-const BLOCK_LIMIT = 64;
+export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
 const CONDITION = [CC.e, CC.ne, CC.ae, CC.b, CC.s, CC.ns, CC.o, CC.no, CC.a, CC.be, CC.ge, CC.l, CC.g, CC.le] as const;
 
@@ -92,7 +92,10 @@ export class Translator {
   readonly #cold: { readonly ends: number[]; readonly site: number }[] = [];
   #current: Decoded | undefined;
 
-  constructor(asm: Assembler, sites: SiteTable, entries: readonly Translation[]) {
+  readonly #blockLimit: number;
+
+  constructor(asm: Assembler, sites: SiteTable, entries: readonly Translation[], blockLimit: number) {
+    this.#blockLimit = blockLimit;
     this.asm = asm;
     this.sites = sites;
     this.#decoder = new Decoder(entries);
@@ -121,7 +124,7 @@ export class Translator {
   translate(page: CodePage, el: number, lo: number, hi: number): number {
     const first = (lo & 4095) >>> 2;
     const list: Decoded[] = [];
-    for (let i = first; i < 1024 && list.length < BLOCK_LIMIT; i++) {
+    for (let i = first; i < 1024 && list.length < this.#blockLimit; i++) {
       const d = this.#decode(page.words[page.base + i] as number);
       list.push(d);
       if (d.entry === undefined || d.entry.ends) break;
