@@ -599,7 +599,7 @@ export class Cpu {
         this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left)) : this.engine.execute(Math.min(ENGINE_SLICE, left));
+      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left));
       this.#count(n);
       left -= n;
       if (this.stopped) return;

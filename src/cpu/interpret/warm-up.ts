@@ -88,8 +88,9 @@ export function warmUp(clock: Clock): void {
   for (let left = RUN; left > 0;) {
     x[Offset.LINES / 4] = random(8) === 0 ? 1 : 0;
     x[Offset.DAIF / 4] = random(2) * 0x3c0;
+    cpu.flushTlb(); // so that every form meets a miss
     const before = cpu.state.f64[Offset.ICOUNT / 8] as number;
-    cpu.run(undefined, Math.min(left, 500));
+    cpu.run(undefined, Math.min(left, 200));
     if (cpu.exit.kind === "mmio" || cpu.exit.kind === "sysreg") cpu.answer(random(2 ** 24), 0);
     else x[Offset.PC / 4] = CODE + random(program.length - 20) * 4;
     left -= Math.max(1, (cpu.state.f64[Offset.ICOUNT / 8] as number) - before);
