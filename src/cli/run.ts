@@ -5,7 +5,7 @@ import { defineCommand } from "citty";
 import type { CommandDef } from "citty";
 import { ExitCode, Failure } from "../failure.ts";
 import { chooseAccelerator } from "../host/accelerators.ts";
-import { ESCAPE_HELP, Terminal, type EscapeKey } from "../host/terminal.ts";
+import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/terminal.ts";
 import { MachineClient } from "../machine-client.ts";
 import type { RunOutcome, StartMessage } from "../machine-protocol.ts";
 import { bootArgs, parseTrace, readBootArguments } from "./boot-arguments.ts";
@@ -134,7 +134,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
     const accelerator = chooseAccelerator(given.accel);
-    const { sources, cpus, ramSize } = await readBootArguments(given);
+    const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
     const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();

@@ -1,6 +1,7 @@
 // src/host/terminal.ts — the user's end of the console: standard input in raw mode, Ctrl-A keys, standard output.
 // Raw mode is undone on every way out; the runtime itself undoes it when the process dies of a signal or a crash.
-// Left out: telling the guest the window size (a serial line has no way; `resize` in the guest asks the terminal itself).
+// Left out: telling a running guest that the window changed (a serial line has no way; `resize` in the guest asks the
+// terminal itself). The size at the start is given on the command line, see `windowSize`.
 
 export type EscapeKey = "end" | "help" | "state";
 export const ESCAPE_HELP = `Ctrl-A x      end the machine now
@@ -130,4 +131,10 @@ export class Terminal {
     for (const resolve of this.#drained.splice(0)) resolve();
     this.#handlers.outputFailed((error as { code?: string }).code ?? error.message);
   };
+}
+
+/** What tells /init of hv's own initramfs the size of this terminal: the kernel hands such words to it as its environment. */
+export function windowSize(screen: { readonly isTTY?: boolean; readonly rows?: number; readonly columns?: number }): string {
+  const { isTTY, rows = 0, columns = 0 } = screen;
+  return isTTY === true && rows > 0 && columns > 0 ? ` LINES=${rows} COLUMNS=${columns}` : "";
 }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { readCpio } from "../../src/boot/cpio.ts";
 import { VirtualMachine } from "../../src/library.ts";
+import { windowSize } from "../../src/host/terminal.ts";
 import { debianKernel } from "../support/debian.ts";
 
 const BOOT = 120_000;
@@ -34,7 +35,7 @@ for (const [kernel, engine] of [["6.1", "translator"], ["6.12-cloud", "translato
     beforeAll(async () => {
       const pulled = await debianKernel(kernel);
       ({ initramfs, release } = pulled);
-      vm = await VirtualMachine.start({ kernel: pulled.kernel, initrd: initramfs, cmdline: "console=ttyAMA0 earlycon", engine });
+      vm = await VirtualMachine.start({ kernel: pulled.kernel, initrd: initramfs, cmdline: `console=ttyAMA0 earlycon${windowSize({ isTTY: true, rows: 33, columns: 111 })}`, engine });
       await vm.console.expect(/\/ # /, { timeout: BOOT });
     }, BOOT + 60_000);
     afterAll(async () => { await vm.close(); });
@@ -57,6 +58,9 @@ for (const [kernel, engine] of [["6.1", "translator"], ["6.12-cloud", "translato
       const text = await command(vm, "cat /proc/interrupts");
       expect(text).toMatch(/ [1-9]\d+ +GIC-0 +27 Level +arch_timer\r\n/);
       expect(text).toMatch(/ [1-9]\d* +GIC-0 +33 Level +uart-pl011\r\n/);
+    });
+    test("the console has the size of the terminal it was started on", async () => {
+      expect(await command(vm, "stty size")).toBe("33 111\r\n");
     });
     test("md5sum agrees with the host's", async () => {
       const sum = createHash("md5").update(fileOf(initramfs, "etc/hv-release")).digest("hex");

@@ -119,6 +119,10 @@ if [ -e /sys/firmware/devicetree/base/gpio-keys ]; then
   modprobe gpio_keys 2>/dev/null && modprobe evdev && acpid -c /etc/acpi -l /dev/null -p /dev/null 2>/dev/null
 fi
 
+# The size of the terminal behind the console, when whoever started the machine said it on the kernel's command line.
+[ -n "$COLUMNS" ] && stty rows "$LINES" cols "$COLUMNS" 2>/dev/null
+unset LINES COLUMNS
+
 read -r release < /proc/sys/kernel/osrelease
 echo "hv: ready $release"
 cd /
