@@ -565,6 +565,10 @@ describe("alignment and page borders", () => {
     core.forget().setX(1, 0x7004);
     core.run(asm => asm.LDP_off({ g: 0, N: 1, t: 2, u: 3 })); // pairs: each element
     expect(core.quiet).toBe(true);
+    core.set("CPACR_EL1", 3 << 20);
+    core.forget().setX(1, 0x7008);
+    core.run(asm => asm.emit("LDR_v_imm", { g: 0, q: 1, N: 1, x: 0 } as never)); // a vector: 16 bytes
+    expect(core.iss).toBe(DFSC.alignment);
   });
   test("setting SCTLR.A reaches pages that are in use", () => {
     mmu().map(0x7000n, 3, DATA);

@@ -237,6 +237,8 @@ export class Cpu {
   spAlignmentChecked(): boolean {
     return (((this.x[SCTLR] as number) >>> (this.x[EL] === 0 ? 4 : 3)) & 1) !== 0;
   }
+  /** SCTLR_EL1.A: every access must be aligned to its size. */
+  alignmentChecked(): boolean { return ((this.x[SCTLR] as number) & 2) !== 0; }
   alignmentFault(write: boolean, lo: number, hi: number): Result { return this.#dataAbort(Fault.alignment, write, lo, hi); }
 
   // --- data accesses ---------------------------------------------------------------------------------------------

@@ -250,6 +250,7 @@ function setV(cpu: Cpu, r: number, a: number, b: number, c: number, d: number): 
 }
 /** Loads 2^g bytes (g = 4: 16) at the address into v<r>. */
 function loadVector(cpu: Cpu, g: number, r: number, lo: number, hi: number): Result {
+  if (g === 4 && (lo & 15) !== 0 && cpu.alignmentChecked()) return cpu.alignmentFault(false, lo, hi);
   const a = cpu.load(g === 4 ? 3 : g, lo, hi);
   if (a !== Next) return a;
   const firstLo = cpu.lo, firstHi = cpu.hi;
@@ -261,6 +262,7 @@ function loadVector(cpu: Cpu, g: number, r: number, lo: number, hi: number): Res
   return Next;
 }
 function storeVector(cpu: Cpu, g: number, r: number, lo: number, hi: number): Result {
+  if (g === 4 && (lo & 15) !== 0 && cpu.alignmentChecked()) return cpu.alignmentFault(true, lo, hi);
   const at = V + 4 * r;
   const x = cpu.x;
   if (g < 4) return cpu.store(g, lo, hi, x[at] as number, x[at + 1] as number);
