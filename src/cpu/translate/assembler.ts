@@ -9,6 +9,10 @@ export const Reg = {
 /** Two-operand arithmetic, by the number in its opcodes. */
 export const Alu = { add: 0, or: 1, adc: 2, sbb: 3, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
 export const Shift = { rol: 0, ror: 1, shl: 4, shr: 5, sar: 7 } as const;
+/** Packed integer operations on xmm0: opcode behind 66 0F, or behind 66 0F 38 with bit 8 set (SSE4.1). */
+export const Packed = {
+  and: 0xdb, or: 0xeb, xor: 0xef, cmpeqb: 0x74, cmpeqw: 0x75, cmpeqd: 0x76, cmpeqq: 0x129, maxub: 0xde, maxuw: 0x13e, maxud: 0x13f,
+} as const;
 /** Condition codes of Jcc, SETcc, CMOVcc. */
 export const CC = { o: 0, no: 1, b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15 } as const;
 
@@ -147,7 +151,18 @@ export class Assembler {
   pop(r: number): void { this.#rex(0, 0, 0, r); this.byte(0x58 | (r & 7)); }
   ret(): void { this.byte(0xc3); }
 
-  // --- 128-bit moves through xmm0 ---
+  // --- 128-bit operations on xmm0 ---
+  /** xmm0 op= 16 bytes at [base + disp], which must be aligned. */
+  packed(op: number, base: number, disp: number): void {
+    this.byte(0x66);
+    this.#rex(0, 0, 0, base);
+    this.byte(0x0f);
+    if (op > 0xff) this.byte(0x38);
+    this.byte(op);
+    this.#memory(0, base, disp);
+  }
+  /** xmm0 = 0. */
+  zeroVector(): void { this.byte(0x0f); this.byte(0x57); this.byte(0xc0); }
   loadVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x10); this.#memory(0, base, disp); }
   storeVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x11); this.#memory(0, base, disp); }
 }

@@ -127,7 +127,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       const ends: number[] = [];
       const site = t.slowSite();
       tlbCheck(t, 1, true, ends);
-      asm.byte(0x0f); asm.byte(0x57); asm.byte(0xc0); // xorps xmm0, xmm0
+      asm.zeroVector();
       for (let i = 0; i < 64; i += 16) asm.storeVector(rax, i);
       t.endSlow(site, ends);
       return true;

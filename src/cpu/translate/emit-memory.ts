@@ -343,7 +343,7 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
 // --- SIMD&FP registers: FPEN may trap, which the interpreter finds out ----------------------------------------------
 
 /** Jumps out unless FP instructions are allowed here: CPACR_EL1.FPEN. */
-function fpCheck(t: Translator, ends: number[]): void {
+export function fpCheck(t: Translator, ends: number[]): void {
   const { asm } = t;
   asm.load(0, rcx, rbp, disp(slot.CPACR_EL1));
   if (t.el === 0) {
@@ -355,7 +355,8 @@ function fpCheck(t: Translator, ends: number[]): void {
     ends.push(asm.jcc(CC.e));
   }
 }
-const vector = (r: number): number => disp(Offset.V + 16 * r);
+/** Displacement of a vector register from rbp. */
+export const vector = (r: number): number => disp(Offset.V + 16 * r);
 function fetchVector(t: Translator, g: number, r: number, at: number): void {
   const { asm } = t;
   if (g === 4) {

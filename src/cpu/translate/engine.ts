@@ -22,6 +22,7 @@ import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
 import { emitBranch, emitSystem } from "./emit-control.ts";
 import { emitDataImm, emitDataReg } from "./emit-data.ts";
 import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
+import { emitSimd } from "./emit-simd.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
 import { BLOCK_LIMIT, disp, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
@@ -78,8 +79,11 @@ function translations(): Translation[] {
     ...of(dataReg, emitDataReg, () => false),
     ...of(loadStore, emitLoadStore, () => false),
     ...of(loadStoreFp, emitLoadStoreFp, () => false),
-    // interpreted as yet: floating point, Advanced SIMD, cryptography
-    ...simdInstructions.map(({ handle: _, ...e }) => ({ ...e, emit: undefined, ends: false, readsFlags: true, readsSavedFlags: true, writesFlags: false, keepsHostFlags: false })),
+    ...simdInstructions.map(({ handle: _, ...e }) => {
+      const emit = (emitSimd as Readonly<Record<string, unknown>>)[e.name] as Emitter | undefined;
+      const flags = emit === undefined; // FCMP and its kin: the interpreter writes NZCV to the state
+      return { ...e, emit, ends: false, readsFlags: flags, readsSavedFlags: flags, writesFlags: false, keepsHostFlags: false };
+    }),
   ];
 }
 

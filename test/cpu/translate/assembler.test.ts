@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CodeMemory } from "../../../ffi/code.ts";
-import { Alu, Assembler, CC, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
+import { Alu, Assembler, CC, Packed, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
 import { ensureDebianPackages } from "../../support/packages.ts";
 
 beforeAll(() => ensureDebianPackages(["binutils"]), 300_000);
@@ -80,6 +80,17 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.ret(), "ret"],
   [a => a.loadVector(rax, 16), "movups xmm0,XMMWORD PTR [rax+0x10]"],
   [a => a.storeVector(rbp, 0x180), "movups XMMWORD PTR [rbp+0x180],xmm0"],
+  [a => a.zeroVector(), "xorps xmm0,xmm0"],
+  [a => a.packed(Packed.and, rbp, 16), "pand xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.or, rbp, 16), "por xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.xor, rbp, 0x180), "pxor xmm0,XMMWORD PTR [rbp+0x180]"],
+  [a => a.packed(Packed.cmpeqb, rbp, 16), "pcmpeqb xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.cmpeqw, rbp, 16), "pcmpeqw xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.cmpeqd, rbp, 16), "pcmpeqd xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.cmpeqq, rbp, 16), "pcmpeqq xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.maxub, rbp, 16), "pmaxub xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.maxuw, rbp, 16), "pmaxuw xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.packed(Packed.maxud, rbp, 16), "pmaxud xmm0,XMMWORD PTR [rbp+0x10]"],
 ];
 
 function disassemble(bytes: Uint8Array): string[] {
