@@ -14,9 +14,10 @@ import { Tlb, Word } from "../mmu/tlb.ts";
 import { slot, sysregs, type SysRegName } from "../sysreg.ts";
 import { CpuState, Offset } from "../state.ts";
 import type { MemoryMap } from "../memory-map.ts";
-import { Decoder, extract, type Encoding } from "../a64/pattern.ts";
+import type { Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
-import { CACHE_BITS, CELLS, CONDITIONS, execute, hotForm, type Handler } from "./hot.ts";
+import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
+import { CONDITIONS, execute } from "./hot.ts";
 
 export const Next = 0;
 export const Jump = 1;
@@ -95,18 +96,18 @@ export class Cpu {
   codeHi = 0;
   code: Int32Array = new Int32Array(0);
   codeBase = 0;
+  /** Its first cell in `placed`. */
+  codePlace = 0;
   /** RAM page number of the current code page. */
   codePage = 0;
   /** What follows translations and code: generated code, when there is some. */
   engine: TranslationListener | undefined;
   /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
   readonly #itlb = new Int32Array(256 * 4);
-  /** The decoded words, see hot.ts; and the reference handler of each. */
-  readonly decoded: Int32Array = new Int32Array(CELLS << CACHE_BITS);
-  readonly handlers: Handler[];
+  /** Every instruction word seen so far, decoded. */
+  readonly words: DecodedWords;
   /** The last `execute` ended because an instruction must leave the guest. */
   stopped = false;
-  readonly #decoder: Decoder<Instruction>;
   /** Answers to this instruction's exits so far, as lo, hi pairs. */
   readonly #answers: number[] = [];
   #answered = 0;
@@ -132,9 +133,7 @@ export class Cpu {
     this.clock = wires.clock;
     this.tlb = new Tlb(this.x);
     this.walker = new Walker(this.x, wires.memory);
-    this.#decoder = new Decoder(wires.instructions);
-    // word 0 is UDF: an empty entry is a right one
-    this.handlers = new Array<Handler>(1 << CACHE_BITS).fill(UNDEFINED);
+    this.words = new DecodedWords(wires.instructions);
     this.reset();
   }
 
@@ -553,40 +552,16 @@ export class Cpu {
     this.codePage = page;
     this.code = this.memory.words[page >>> 19] as Int32Array;
     this.codeBase = (page & 0x7ffff) * 1024;
+    this.codePlace = placeOf(page);
     this.codeLo = lo;
     this.codeHi = hi;
     return Next;
   }
 
-  /**
-   * The first cell of a word (signed) that is not at its own place in the table: linear probing, and decoding on first
-   * sight. Nothing is ever dropped but everything, when the table is half full.
-   */
-  lookUp(word: number): number {
-    const cells = this.decoded;
-    let at = Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS);
-    for (;;) {
-      const there = cells[at * CELLS];
-      if (there === word) return at * CELLS;
-      if (there === 0) break;
-      at = (at + 1) & (2 ** CACHE_BITS - 1);
-    }
-    if (++this.#decodedCount > 2 ** (CACHE_BITS - 1)) {
-      cells.fill(0);
-      this.handlers.fill(UNDEFINED);
-      this.#decodedCount = 1;
-      at = Math.imul(word, 0x9e37_79b1) >>> (32 - CACHE_BITS);
-    }
-    const found = this.#decoder.find(word >>> 0);
-    if (found !== undefined) {
-      const f = extract(found, word >>> 0);
-      this.handlers[at] = { run: found.handle, f: f as never };
-      if (this.useHotForms) cells.set(hotForm(this, found.name, f), at * CELLS);
-    }
-    cells[at * CELLS] = word;
-    return at * CELLS;
-  }
-  #decodedCount = 0;
+  /** Puts a decoded word to its place, cell `at` of the table by place. */
+  place(word: number, at: number): void { this.words.place(word, at, this.useHotForms ? this : undefined); }
+  /** The reference handler of a word (signed). */
+  handlerOf(word: number): Handler { return this.words.handlerOf(word, this.useHotForms ? this : undefined); }
 
   /**
    * Runs until something needs the machine; `exit` says what. It ends with "budget" when the clock has reached
@@ -613,7 +588,7 @@ export class Cpu {
     let result: Result = this.fetchPage();
     if (result === Next) {
       const word = this.code[this.codeBase + (((this.x[PC] as number) & 4095) >>> 2)] as number;
-      const op = this.handlers[this.lookUp(word) / CELLS] as Handler;
+      const op = this.handlerOf(word);
       this.#answered = 0;
       result = op.run(this, op.f);
       if (result === Stop) {
@@ -682,7 +657,7 @@ export class Cpu {
   /** Completes the exit of an instruction that stopped. */
   describe(word: number): void { describeAccess(this.exit, word); }
   /** The name of the encoding of a word, for traces. */
-  nameOf(word: number): string { return this.#decoder.find(word >>> 0)?.name ?? "UDF"; }
+  nameOf(word: number): string { return this.words.nameOf(word); }
   /** The instruction word at PC if its page is mapped; for traces and the debugger. Has no effect on the guest. */
   peek(lo: number, hi: number): number | undefined {
     if (this.walker.translate(Access.execute, this.x[EL] as number, false, lo, hi) !== Fault.none) return undefined;
@@ -692,4 +667,3 @@ export class Cpu {
   panSet(): void { this.tlb.flushUserFromEl1(); }
 }
 
-const UNDEFINED: Handler = { run: (cpu: Cpu): Result => cpu.undefined(), f: undefined as never };

@@ -15,7 +15,7 @@ import { dataReg } from "../a64/data-reg.ts";
 import { loadStore, loadStoreFp } from "../a64/load-store.ts";
 import { compile, type Table } from "../a64/pattern.ts";
 import { Jump, Next, Stop, type Cpu } from "../interpret/cpu.ts";
-import { CELLS, execute, type Handler } from "../interpret/hot.ts";
+import { execute } from "../interpret/hot.ts";
 import { simdInstructions } from "../interpret/simd-instructions.ts";
 import { Offset } from "../state.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
@@ -208,7 +208,7 @@ export class Engine {
           const left = sites.left[site] as number;
           const budget: number = (x[BUDGET] as number) + left;
           const word = sites.word[site] as number;
-          const op = cpu.handlers[cpu.lookUp(word) / CELLS] as Handler;
+          const op = cpu.handlerOf(word);
           const generation = this.#generation;
           const result = op.run(cpu, op.f);
           if (result === Next) {
