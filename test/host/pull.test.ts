@@ -244,6 +244,21 @@ describe("requests that make no sense", () => {
     await using mirror = await serveMirror(mirrorFiles(key).files);
     expect(await refusal(mirror, { home: join(home, "file") })).toContain("HV-PULL-HOME 1: ");
   });
+  test("a disk that is full in the middle of a transfer", () => {
+    const script = join(import.meta.dir, "../support/full-disk.ts");
+    const child = Bun.spawnSync(["unshare", "--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=4m tmpfs "$1" && exec "$2" "$3" "$1"`, "sh", home, process.execPath, script], { stdin: "ignore" });
+    const said = child.stderr.toString();
+    if (child.exitCode !== 0 && /not permitted|denied|No space left/i.test(said)) {
+      // a host that lets nobody mount: the same refusal, by the check in front of the transfer
+      expect(failureOf(() => requireSpace(home, 2 ** 60)).code).toBe("HV-PULL-SPACE");
+      return;
+    }
+    expect({ code: child.exitCode, said }).toEqual({ code: 0, said: "" });
+    const told = JSON.parse(child.stdout.toString()) as Record<string, unknown>;
+    expect(told).toMatchObject({ full: true, code: "HV-PULL-SPACE", exit: 1, left: [] });
+    expect(told["message"]).toMatch(/the disk is full$/);
+    expect(told["then"]).toHaveLength(3);
+  });
   test("a disk that is too full is noticed before it is full", () => {
     const failure = failureOf(() => requireSpace(home, 2 ** 60));
     expect(failure.code).toBe("HV-PULL-SPACE");
