@@ -7,8 +7,8 @@
 // address, (3) the map here, after a page walk. It goes when IC IVAU finds that its words changed, and everything goes
 // when code memory or the site table is full. TLBI of a page of code takes it out of (1, from other pages) and (2).
 // A change of TTBR0 or ASID empties EL0's jump cache; direct jumps of EL0 never leave their page.
-import { NativeMemory } from "../../../ffi/memory.ts";
 import { CodeMemory, HOST } from "../../../ffi/code.ts";
+import { NativeMemory } from "../../../ffi/memory.ts";
 import { branch, system } from "../a64/branch.ts";
 import { dataImm } from "../a64/data-imm.ts";
 import { dataReg } from "../a64/data-reg.ts";
@@ -19,6 +19,7 @@ import { execute } from "../interpret/hot.ts";
 import { simdInstructions } from "../interpret/simd-instructions.ts";
 import { Offset } from "../state.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
+import { BlockTable } from "./blocks.ts";
 import { emitBranch, emitSystem } from "./emit-control.ts";
 import { emitDataImm, emitDataReg } from "./emit-data.ts";
 import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
@@ -41,23 +42,6 @@ const HOST_FLAGS = Offset.HOST_FLAGS / 2;
 const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 4096 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
 const INDIRECT = -1;
-
-interface Block {
-  readonly lo: number;
-  readonly hi: number;
-  readonly el: number;
-  /** Key of the RAM word and EL. */
-  readonly key: number;
-  readonly start: number;
-  /** The words it was made from: index in the pool, count. */
-  readonly words: number;
-  readonly length: number;
-  /** Words beyond it that decided which flags are kept, in the pool behind its own: pairs of index within the page, word. */
-  readonly looked: number;
-  /** First of the link sites that jump here; -1: none. */
-  incoming: number;
-  dead: boolean;
-}
 
 const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
 /** Done by the interpreter, or leaving for an exception that saves PSTATE. */
@@ -98,10 +82,7 @@ export class Engine {
   readonly #translator: Translator;
   readonly #enter: (host: number) => number;
   readonly #first: number;
-  #blocks = new Map<number, Block>();
-  /** Virtual page (52 bits) → blocks made for it; RAM page → blocks made from it. */
-  #byVirtualPage = new Map<number, Block[]>();
-  #byRamPage = new Map<number, Block[]>();
+  readonly #blocks = new BlockTable();
   /** Counts wipes: a block or resume point of an earlier one is gone. */
   #generation = 0;
   /** For tests and Ctrl-A s. */
@@ -249,10 +230,11 @@ export class Engine {
     const lo = x[PC] as number, hi = x[PC + 1] as number, el = x[EL] as number;
     const ramPage = cpu.codePage;
     const key = (ramPage * 1024 + ((lo & 4095) >>> 2)) * 2 + el;
-    let block = this.#blocks.get(key);
-    if (block === undefined || block.lo !== lo || block.hi !== hi) {
-      if (block !== undefined) this.#drop(block);
-      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || this.#pooled > POOL - 1024) this.wipe();
+    const blocks = this.#blocks;
+    let block = blocks.find(key);
+    if (block < 0 || blocks.lo[block] !== lo || blocks.hi[block] !== hi) {
+      if (block >= 0) this.#drop(block);
+      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 1024) this.wipe();
       const start = this.#asm.at;
       const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, lo, hi);
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
@@ -261,23 +243,22 @@ export class Engine {
       this.#pool.set(cpu.code.subarray(first, first + n), words);
       this.#pool.set(looked, words + n);
       this.#pooled += n + looked.length;
-      block = { lo, hi, el, key, start, words, length: n, looked: looked.length, incoming: -1, dead: false };
+      block = blocks.add(key, lo, hi, start, words, n, looked.length);
       this.translated += n;
-      this.#blocks.set(key, block);
-      push(this.#byVirtualPage, virtualPage(lo, hi), block);
-      push(this.#byRamPage, ramPage, block);
     }
     const { at, entries } = JUMP[el] as { at: number; entries: number };
     const slot = at + ((lo >>> 2) & (entries - 1)) * 4;
-    const target = this.#code.pointer + block.start;
+    const start = blocks.start[block] as number;
+    const target = this.#code.pointer + start;
     x[slot] = lo;
     x[slot + 1] = hi;
     x[slot + 2] = target % 2 ** 32 | 0;
     x[slot + 3] = Math.floor(target / 2 ** 32) | 0;
     this.#last = block;
-    return block.start;
+    return start;
   }
-  #last: Block | undefined;
+  /** The block found last. */
+  #last = -1;
 
   /** Patches the jump of a link site so that it goes to the block found last. */
   #link(site: number, target: number): void {
@@ -285,39 +266,40 @@ export class Engine {
     const end = sites.resume[site] as number;
     if (sites.stub[site] === 0) sites.stub[site] = end + this.#code.view.getInt32(end - 4, true);
     this.#asm.patch(end, target);
-    const block = this.#last as Block;
-    sites.next[site] = block.incoming;
-    block.incoming = site;
+    const { incoming } = this.#blocks;
+    sites.next[site] = incoming[this.#last] as number;
+    incoming[this.#last] = site;
   }
   #unlink(site: number): void { this.#asm.patch(this.#sites.resume[site] as number, this.#sites.stub[site] as number); }
-  #clearJump(block: Block): void {
-    const { at, entries } = JUMP[block.el] as { at: number; entries: number };
-    const slot = at + ((block.lo >>> 2) & (entries - 1)) * 4;
+  #clearJump(block: number): void {
+    const { lo, hi, key } = this.#blocks;
+    const { at, entries } = JUMP[(key[block] as number) & 1] as { at: number; entries: number };
+    const slot = at + (((lo[block] as number) >>> 2) & (entries - 1)) * 4;
     const { x } = this.#cpu;
-    if (x[slot] === block.lo && x[slot + 1] === block.hi) x[slot] = 1; // no address of code
+    if (x[slot] === lo[block] && x[slot + 1] === hi[block]) x[slot] = 1; // no address of code
   }
-  #drop(block: Block): void {
-    if (block.dead) return;
-    block.dead = true;
-    if (this.#blocks.get(block.key) === block) this.#blocks.delete(block.key);
-    for (let site = block.incoming; site >= 0; site = this.#sites.next[site] as number) this.#unlink(site);
-    block.incoming = -1;
+  #drop(block: number): void {
+    const blocks = this.#blocks;
+    if (!blocks.alive(block)) return;
+    for (let site = blocks.incoming[block] as number; site >= 0; site = this.#sites.next[site] as number) this.#unlink(site);
+    blocks.incoming[block] = -1;
     this.#clearJump(block);
+    blocks.kill(block);
   }
 
   // --- what the core tells ------------------------------------------------------------------------------------------
 
   /** The translation of a virtual page changed: its blocks are reached only through a new page walk. */
   flushPage(lo: number, hi: number): void {
-    const list = this.#byVirtualPage.get(virtualPage(lo, hi));
-    if (list === undefined) return;
-    for (const block of list) this.#unreach(block);
+    const blocks = this.#blocks;
+    for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) this.#unreach(block);
   }
-  #unreach(block: Block): void {
-    if (block.dead) return;
+  #unreach(block: number): void {
+    const { incoming } = this.#blocks;
+    if (!this.#blocks.alive(block)) return;
     this.#clearJump(block);
     let kept = -1;
-    for (let site = block.incoming, next: number; site >= 0; site = next) {
+    for (let site = incoming[block] as number, next: number; site >= 0; site = next) {
       next = this.#sites.next[site] as number;
       if (this.#sites.kind[site] === SiteKind.linkFar) this.#unlink(site);
       else {
@@ -325,13 +307,13 @@ export class Engine {
         kept = site;
       }
     }
-    block.incoming = kept;
+    incoming[block] = kept;
   }
   /** All translations may have changed. */
   flushAll(): void {
     this.#clearJumps(0);
     this.#clearJumps(1);
-    for (const list of this.#byVirtualPage.values()) for (const block of list) this.#unreach(block);
+    this.#blocks.forEach(block => this.#unreach(block));
   }
   /** Translations that belong to an ASID may have changed; EL1 code in the lower half counts as such. */
   flushNonGlobal(): void {
@@ -345,31 +327,28 @@ export class Engine {
   }
   /** The instruction cache was told to look at one line (64 bytes) of RAM again. */
   invalidateLine(ramPage: number, offset: number): void {
-    const list = this.#byRamPage.get(ramPage);
-    if (list === undefined) return;
+    const blocks = this.#blocks;
     const from = (offset & 4095 & -64) >>> 2;
     const words = this.#cpu.memory.words[ramPage >>> 19] as Int32Array;
     const base = (ramPage & 0x7ffff) * 1024;
-    let kept = 0;
-    for (const block of list) {
-      const first = (block.lo & 4095) >>> 2;
-      let changed = block.dead;
-      for (let i = Math.max(first, from); !changed && i < Math.min(first + block.length, from + 16); i++) {
-        changed = words[base + i] !== this.#pool[block.words + i - first];
+    for (let block = blocks.firstInRam(ramPage); block >= 0; block = blocks.nextInRam(block)) {
+      const first = ((blocks.lo[block] as number) & 4095) >>> 2;
+      const length = blocks.length[block] as number, made = blocks.words[block] as number;
+      let changed = false;
+      for (let i = Math.max(first, from); !changed && i < Math.min(first + length, from + 16); i++) {
+        changed = words[base + i] !== this.#pool[made + i - first];
       }
-      const beyond = block.words + block.length;
-      for (let i = beyond; !changed && i < beyond + block.looked; i += 2) {
+      const beyond = made + length, looked = blocks.looked[block] as number;
+      for (let i = beyond; !changed && i < beyond + looked; i += 2) {
         const at = this.#pool[i] as number;
         changed = at >= from && at < from + 16 && words[base + at] !== this.#pool[i + 1];
       }
       if (changed) this.#drop(block);
-      else list[kept++] = block;
     }
-    list.length = kept;
   }
   /** The whole instruction cache was invalidated. */
   invalidateAll(): void {
-    for (const [page] of this.#byRamPage) for (let line = 0; line < 4096; line += 64) this.invalidateLine(page, line);
+    for (const page of this.#blocks.ramPages()) for (let line = 0; line < 4096; line += 64) this.invalidateLine(page, line);
   }
   /** Forgets everything. */
   wipe(): void {
@@ -377,21 +356,13 @@ export class Engine {
     this.#asm.at = this.#first;
     this.#sites.clear();
     this.#pooled = 0;
-    this.#last = undefined;
-    this.#blocks = new Map();
-    this.#byVirtualPage = new Map();
-    this.#byRamPage = new Map();
+    this.#last = -1;
+    this.#blocks.clear();
     this.#clearJumps(0);
     this.#clearJumps(1);
   }
 }
 
-const virtualPage = (lo: number, hi: number): number => (hi & 0x00ff_ffff) * 2 ** 20 + (lo >>> 12);
-function push(map: Map<number, Block[]>, key: number, block: Block): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [block]);
-  else list.push(block);
-}
 /** LZCNT decodes as BSR on hosts that lack it: try. */
 function hasLzcnt(code: CodeMemory): boolean {
   const asm = new Assembler(code);

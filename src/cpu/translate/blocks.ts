@@ -1,0 +1,117 @@
+// src/cpu/translate/blocks.ts — the blocks of generated code, as rows of parallel arrays: how they are found, and which
+// pages they belong to. Their life is described in engine.ts.
+import { NativeMemory } from "../../../ffi/memory.ts";
+
+/** log2 of the number of blocks. */
+const BITS = 18;
+const MAX = 2 ** BITS;
+const HASH_BITS = BITS + 1;
+const DEAD = -1;
+const FREED = -1;
+
+export class BlockTable {
+  /** Virtual address of the first instruction. */
+  readonly lo: Int32Array = column();
+  readonly hi: Int32Array = column();
+  /** RAM word of the first instruction times 2, plus the EL; -1 when the block is dead. */
+  readonly key: Int32Array = column();
+  /** Offset of its code. */
+  readonly start: Int32Array = column();
+  /** The words it was made from: index in the pool, count. */
+  readonly words: Int32Array = column();
+  readonly length: Int32Array = column();
+  /** Words beyond it that decided which flags are kept, in the pool behind its own: pairs of index within the page, word. */
+  readonly looked: Int32Array = column();
+  /** First of the link sites that jump here; -1: none. */
+  readonly incoming: Int32Array = column();
+  /** The next block made from the same RAM page, for the same virtual page; -1: the last. */
+  readonly #nextInRam = column();
+  readonly #nextInVirtual = column();
+  #ram = new Map<number, number>();
+  #virtual = new Map<number, number>();
+  /** By key: number of the block + 1, with linear probing; FREED where one has died. */
+  readonly #hash = column(2 ** HASH_BITS);
+  count = 0;
+
+  /** Two places are kept free so that a search always ends. */
+  get full(): boolean { return this.count > MAX - 2; }
+  alive(block: number): boolean { return this.key[block] !== DEAD; }
+
+  /** The block with this key, or -1. */
+  find(key: number): number {
+    const at = this.#place(key);
+    return at < 0 ? -1 : (this.#hash[at] as number) - 1;
+  }
+  #place(key: number): number {
+    for (let at = hash(key); ; at = (at + 1) & (2 ** HASH_BITS - 1)) {
+      const there = this.#hash[at] as number;
+      if (there === 0) return -1;
+      if (there !== FREED && this.key[there - 1] === key) return at;
+    }
+  }
+  /** Enters a block. There must be none with this key. */
+  add(key: number, lo: number, hi: number, start: number, words: number, length: number, looked: number): number {
+    const block = this.count++;
+    this.key[block] = key;
+    this.lo[block] = lo;
+    this.hi[block] = hi;
+    this.start[block] = start;
+    this.words[block] = words;
+    this.length[block] = length;
+    this.looked[block] = looked;
+    this.incoming[block] = -1;
+    const ram = Math.floor(key / 2048), virtual = virtualPage(lo, hi);
+    this.#nextInRam[block] = this.#ram.get(ram) ?? -1;
+    this.#ram.set(ram, block);
+    this.#nextInVirtual[block] = this.#virtual.get(virtual) ?? -1;
+    this.#virtual.set(virtual, block);
+    let at = hash(key);
+    while ((this.#hash[at] as number) > 0) at = (at + 1) & (2 ** HASH_BITS - 1);
+    this.#hash[at] = block + 1;
+    return block;
+  }
+  /** Marks a block as dead: it is found no longer. */
+  kill(block: number): void {
+    this.#hash[this.#place(this.key[block] as number)] = FREED;
+    this.key[block] = DEAD;
+  }
+
+  /** The first living block of a RAM page, of the virtual page of an address; -1: there is none. */
+  firstInRam(page: number): number { return this.#first(this.#ram, this.#nextInRam, page); }
+  firstInVirtual(lo: number, hi: number): number { return this.#first(this.#virtual, this.#nextInVirtual, virtualPage(lo, hi)); }
+  /** The next one. */
+  nextInRam(block: number): number { return this.#next(this.#nextInRam, block); }
+  nextInVirtual(block: number): number { return this.#next(this.#nextInVirtual, block); }
+  /** RAM pages that blocks were made from. */
+  ramPages(): Iterable<number> { return this.#ram.keys(); }
+  /** Calls `visit` for every living block. */
+  forEach(visit: (block: number) => void): void {
+    for (const page of this.#ram.keys()) for (let block = this.firstInRam(page); block >= 0; block = this.nextInRam(block)) visit(block);
+  }
+
+  /** Dead blocks are taken out of their chain by whoever walks over them. */
+  #first(heads: Map<number, number>, chain: Int32Array, page: number): number {
+    const head = heads.get(page) ?? -1;
+    const first = this.#living(chain, head);
+    if (first !== head) heads.set(page, first);
+    return first;
+  }
+  #next(chain: Int32Array, block: number): number { return (chain[block] = this.#living(chain, chain[block] as number)); }
+  #living(chain: Int32Array, block: number): number {
+    while (block >= 0 && this.key[block] === DEAD) block = chain[block] as number;
+    return block;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.#ram = new Map();
+    this.#virtual = new Map();
+    this.#hash.fill(0);
+  }
+}
+
+/** Memory is touched as a column fills. */
+function column(rows: number = MAX): Int32Array { return new Int32Array(NativeMemory.allocate(rows * 4).window(0)); }
+const hash = (key: number): number => Math.imul(key, 0x9e37_79b1) >>> (32 - HASH_BITS);
+/** The number of the page of a 56-bit address. */
+const virtualPage = (lo: number, hi: number): number => (hi & 0x00ff_ffff) * 2 ** 20 + (lo >>> 12);
