@@ -265,7 +265,7 @@ class MachineThread implements MachineHost {
         return undefined;
       case "interrupt":
         if (!Number.isInteger(question.args.spi) || question.args.spi < 0 || question.args.spi > 255) throw new RangeError(`there is no shared interrupt ${question.args.spi}: 0 to 255`);
-        return machine.gic.spi(question.args.spi).set(question.args.level);
+        return machine.interrupt(question.args.spi).set(question.args.level);
       case "reset":
         if (this.#running) throw new Error("the machine runs: stop it first");
         return this.#load();

@@ -41,6 +41,21 @@ export function pstate(cpu: Cpu): number {
     | (x[Offset.PAN / 4] !== 0 ? SPSR_PAN : 0) | (x[Offset.SS / 4] !== 0 ? SPSR_SS : 0) | (x[Offset.IL / 4] !== 0 ? SPSR_IL : 0);
 }
 
+/** The inverse of `pstate`, for a mode of EL0 or EL1. The stack pointers are those in the banks. */
+export function setPstate(cpu: Cpu, value: number): void {
+  const x = cpu.x;
+  x[Offset.NZCV / 4] = value & 0xf000_0000;
+  x[Offset.DAIF / 4] = value & SPSR_D_TO_F;
+  x[Offset.PAN / 4] = (value & SPSR_PAN) !== 0 ? 1 : 0;
+  x[Offset.SS / 4] = (value & SPSR_SS) !== 0 ? 1 : 0;
+  x[Offset.IL / 4] = (value & SPSR_IL) !== 0 ? 1 : 0;
+  x[Offset.EL / 4] = (value >> 2) & 3;
+  x[Offset.SPSEL / 4] = value & 1;
+  cpu.selectSp();
+  cpu.flushTlb();
+  cpu.syncState();
+}
+
 /**
  * Takes an exception to EL1: saves the return state (PC: of the instruction, unless the caller moved it on), writes ESR
  * and, when given, FAR, and goes to the vector. Always returns the loop's "Jump".

@@ -117,7 +117,26 @@ const rows = {
   DBGWCR1_EL1:       "2 0  0  1 7  plain mask=1fff_ffff",
 
   // The interrupt controller's system-register interface belongs to the machine
+  ICC_PMR_EL1:       "3 0  4  6 0  machine",
+  ICC_IAR0_EL1:      "3 0 12  8 0  machine el1=ro",
+  ICC_EOIR0_EL1:     "3 0 12  8 1  machine el1=wo",
+  ICC_HPPIR0_EL1:    "3 0 12  8 2  machine el1=ro",
+  ICC_BPR0_EL1:      "3 0 12  8 3  machine",
+  ICC_AP0R0_EL1:     "3 0 12  8 4  machine",
+  ICC_AP1R0_EL1:     "3 0 12  9 0  machine",
+  ICC_DIR_EL1:       "3 0 12 11 1  machine el1=wo",
+  ICC_RPR_EL1:       "3 0 12 11 3  machine el1=ro",
+  ICC_SGI1R_EL1:     "3 0 12 11 5  machine el1=wo",
+  ICC_ASGI1R_EL1:    "3 0 12 11 6  machine el1=wo",
+  ICC_SGI0R_EL1:     "3 0 12 11 7  machine el1=wo",
+  ICC_IAR1_EL1:      "3 0 12 12 0  machine el1=ro",
+  ICC_EOIR1_EL1:     "3 0 12 12 1  machine el1=wo",
+  ICC_HPPIR1_EL1:    "3 0 12 12 2  machine el1=ro",
+  ICC_BPR1_EL1:      "3 0 12 12 3  machine",
+  ICC_CTLR_EL1:      "3 0 12 12 4  machine",
   ICC_SRE_EL1:       "3 0 12 12 5  machine",
+  ICC_IGRPEN0_EL1:   "3 0 12 12 6  machine",
+  ICC_IGRPEN1_EL1:   "3 0 12 12 7  machine",
 } as const;
 
 export type SysRegName = keyof typeof rows;

@@ -1,5 +1,5 @@
 // src/hypervisor/backend.ts — the seam between the machine and whatever executes the guest: types only.
-// Implementations: software.ts. The run loop above it does not know which one it drives.
+// Implementations: software.ts, hvf.ts. The run loop above it does not know which one it drives.
 import type { Exit } from "../cpu/exit.ts";
 export type { Exit, ExitKind } from "../cpu/exit.ts";
 
@@ -9,12 +9,29 @@ export interface RamWindows {
   readonly windows: readonly ArrayBuffer[];
 }
 
+/** An interrupt controller inside the backend. With one, neither interrupts nor timers nor WFI leave the guest. */
+export interface KernelGic {
+  readonly version: 2 | 3;
+  /** Shared peripheral interrupt `n` (interrupt id 32 + n). */
+  setSpi(n: number, level: boolean): void;
+  reset(): void;
+}
+
+/** Where a machine wants its interrupt controller. */
+export interface GicPlaces {
+  readonly distributor: number;
+  readonly cpuInterface: number;
+  readonly redistributor: number;
+}
+
 /** A virtual machine: memory and cores. Everything happens in the thread that made it. */
 export interface Vm {
   /** Short name for messages: "software". */
   readonly backend: string;
   /** What executes instructions, and why if it is not the best; known once there is a vCPU. */
   readonly engine: string;
+  /** Undefined: the machine's own controller drives the lines of the cores. */
+  readonly gic: KernelGic | undefined;
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
   createVcpu(index: number): Vcpu;

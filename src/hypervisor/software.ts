@@ -22,6 +22,7 @@ let warm = false;
 
 class SoftwareVm implements Vm {
   readonly backend = "software";
+  readonly gic = undefined;
   engine = "";
   readonly #choice: EngineChoice;
   readonly #clock: Clock;
@@ -127,6 +128,7 @@ class SoftwareVcpu implements Vcpu {
     this.#cpu.x[word + 1] = Number(BigInt.asIntN(32, value >> 32n));
   }
   systemRegister(name: string): bigint | undefined {
+    if (name === "MPIDR_EL1") return BigInt(0x8000_0000 + this.index); // it is not kept
     return name in slot ? big(this.#cpu, slot[name as SysRegName] / 4) : undefined;
   }
   get instructions(): number { return this.#cpu.state.f64[Offset.ICOUNT / 8] as number; }

@@ -27,9 +27,12 @@ export function describeMachine(machine: Machine): string {
     lines.push(`cpu ${i} (${machine.power(i)}): pc ${hex64(pc)} sp ${hex64(sp)} pstate ${pstate.toString(16).padStart(8, "0")} (EL${el}) instructions ${core.instructions}`);
     for (let r = 0; r < x.length; r += 4) lines.push(`  ${x.slice(r, r + 4).map((value, n) => `${`x${r + n}`.padStart(3)} ${hex64(value)}`).join("  ")}`);
   });
-  const gic = machine.gic.distributor.snapshot();
-  lines.push(
+  const gic = machine.gic?.distributor.snapshot();
+  if (gic === undefined) lines.push("interrupts: in the hypervisor");
+  else lines.push(
     `interrupt inputs that are high: ${interrupts(gic.level)}`, `latched: ${interrupts(gic.latch)}`, `active: ${interrupts(gic.active)}`,
+  );
+  lines.push(
     `exits: ${table(machine.exits)}`, `device accesses: ${table(machine.bus.counts)}; to nothing: ${machine.bus.unassigned}`, `noticed: ${table(machine.notes)}`,
     `last device accesses:`, ...machine.history.map(one => `  ${one}`),
   );

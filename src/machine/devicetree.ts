@@ -1,5 +1,5 @@
 // src/machine/devicetree.ts — the device tree of the board, from the platform table; and what is patched into a user's.
-// Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,armv8-timer, arm,pl011, arm,pl031,
+// Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,gic-v3, arm,armv8-timer, arm,pl011, arm,pl031,
 // arm,pl061, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
@@ -8,6 +8,8 @@ import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, type Peripheral
 export interface BoardDescription {
   readonly cpus: number;
   readonly ramSize: number;
+  /** Version of the interrupt controller; default 2. */
+  readonly gic?: 2 | 3 | undefined;
 }
 /** What goes into /chosen. */
 export interface Chosen {
@@ -38,10 +40,11 @@ const peripheral = (place: Peripheral, clocks: readonly string[], more: Readonly
 
 /** The whole tree; /chosen holds only stdout-path until `setChosen`. */
 export function boardTree(board: BoardDescription): FdtNode {
-  const { gicDistributor, gicCpuInterface, uart, rtc, gpio } = platform;
+  const { gicDistributor, gicCpuInterface, gicRedistributor, uart, rtc, gpio } = platform;
+  const v3 = board.gic === 3;
   const serial = at(uart.node, uart.base);
   // GICv2 PPIs name the cores they reach in bits 15..8
-  const ppi = (n: number): number[] => [GIC.PPI, n, (((1 << board.cpus) - 1) << 8) | LEVEL_HIGH];
+  const ppi = (n: number): number[] => [GIC.PPI, n, (v3 ? 0 : ((1 << board.cpus) - 1) << 8) | LEVEL_HIGH];
   return node("", {
     "interrupt-parent": cells(Phandle.gic),
     model: strings("hypervisor-virt"),
@@ -63,8 +66,9 @@ export function boardTree(board: BoardDescription): FdtNode {
       "always-on": empty,
     }),
     node(at(gicDistributor.node, gicDistributor.base), {
-      compatible: strings(...gicDistributor.compatible),
-      reg: reg(gicDistributor, gicCpuInterface),
+      compatible: strings(...(v3 ? ["arm,gic-v3"] : gicDistributor.compatible)),
+      reg: v3 ? reg(gicDistributor, { base: gicRedistributor.base, size: board.cpus * gicRedistributor.size }) : reg(gicDistributor, gicCpuInterface),
+      ...(v3 ? { "#redistributor-regions": cells(1) } : {}),
       "interrupt-controller": empty,
       "#interrupt-cells": cells(3),
       "#address-cells": cells(0),

@@ -65,7 +65,8 @@ export class Machine {
   readonly uart: Pl011;
   readonly rtc: Pl031;
   readonly gpio: Pl061;
-  readonly gic: Gicv2;
+  /** The board's own controller; undefined: the backend has one. */
+  readonly gic: Gicv2 | undefined;
   readonly config: MachineConfig;
   /** What devices noticed, by "device: what". */
   readonly notes: Map<string, number> = new Map();
@@ -105,7 +106,7 @@ export class Machine {
         (this.#cores[i] as Core).vcpu.setLines(irq[i] === true, fiq[i] === true);
       },
     });
-    this.gic = new Gicv2({
+    this.gic = vm.gic !== undefined ? undefined : new Gicv2({
       cpus: config.cpus, accessor: () => this.#accessor, trace,
       irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)),
     });
@@ -116,16 +117,30 @@ export class Machine {
     this.rtc = new Pl031({ irq: this.#spi("rtc"), clock, trace, alarm: this.alarm(() => this.rtc.tick()) });
     this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
 
-    const devices: Readonly<Record<PlaceName, MmioDevice>> = {
-      gicDistributor: this.gic.distributor, gicCpuInterface: this.gic.cpuInterface,
+    const devices: Readonly<Record<PlaceName, MmioDevice | undefined>> = {
+      gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic?.cpuInterface, gicRedistributor: undefined,
       uart: this.uart, rtc: this.rtc, gpio: this.gpio,
     };
-    for (const name of Object.keys(platform) as PlaceName[]) this.bus.add(name, platform[name].base, platform[name].size, devices[name]);
+    for (const name of Object.keys(platform) as PlaceName[]) {
+      const device = devices[name];
+      if (device !== undefined) this.bus.add(name, platform[name].base, platform[name].size, device);
+    }
   }
 
   #spi(name: "uart" | "rtc" | "gpio"): IrqLine {
-    const line = this.gic.spi(platform[name].spi);
+    const line = this.interrupt(platform[name].spi);
     return { set: level => { this.tracer.irq?.(name, level); line.set(level); } };
+  }
+  /** The line of shared peripheral interrupt `n`. */
+  interrupt(n: number): IrqLine {
+    const { gic } = this.#vm;
+    if (this.gic !== undefined) return this.gic.spi(n);
+    let now = false;
+    return { set: level => {
+      if (level === now) return;
+      now = level;
+      gic?.setSpi(n, level);
+    } };
   }
   /** An alarm for whoever runs the machine; `fire` is called between two exits. A reset clears it. */
   alarm(fire: () => void): Alarm {
@@ -144,7 +159,8 @@ export class Machine {
   reset(entry: number, x0: number): void {
     for (const timer of this.#alarms) timer.due = undefined;
     for (const { device } of this.bus.devices) device.reset();
-    this.gic.reset();
+    this.gic?.reset();
+    this.#vm.gic?.reset();
     this.gpio.setInput(POWER_KEY_LINE, false); // its release was among the alarms
     for (const core of this.#cores) {
       core.power = "off";
@@ -253,7 +269,7 @@ export class Machine {
       case "vtimer": {
         const n = exit.timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
         this.tracer.irq?.(`${exit.timer} timer of cpu ${vcpu.index}`, true);
-        return this.gic.ppi(vcpu.index, n).set(true);
+        return this.gic?.ppi(vcpu.index, n).set(true);
       }
       case "wfi":
         if (!vcpu.interruptPending) core.power = "waiting";
@@ -322,7 +338,7 @@ export class Machine {
       if (!vcpu.timerMasked(timer) || vcpu.timerLevel(timer)) continue;
       const n = timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
       this.tracer.irq?.(`${timer} timer of cpu ${vcpu.index}`, false);
-      this.gic.ppi(vcpu.index, n).set(false);
+      this.gic?.ppi(vcpu.index, n).set(false);
       vcpu.unmaskTimer(timer);
     }
   }

@@ -112,8 +112,10 @@ export class Cpu {
   readonly #answers: number[] = [];
   #answered = 0;
   /** Virtual address of the last access outside RAM. */
-  #deviceLo = 0;
-  #deviceHi = 0;
+  deviceLo = 0;
+  deviceHi = 0;
+  /** Encodings of registers of the core that trap to the machine all the same, as a hypervisor may have it. */
+  trapped: ReadonlySet<number> = NOTHING;
   /** A timer's exit was made and the machine has not unmasked it yet. */
   vtimerMasked = false;
   ptimerMasked = false;
@@ -462,8 +464,8 @@ export class Cpu {
       return Next;
     }
     const exit = this.exit;
-    this.#deviceLo = vaLo;
-    this.#deviceHi = vaHi;
+    this.deviceLo = vaLo;
+    this.deviceHi = vaHi;
     exit.kind = "mmio";
     exit.gpa = pa;
     exit.size = size;
@@ -499,7 +501,7 @@ export class Cpu {
   /** An external abort in place of the access of the last exit. */
   externalAbort(): void {
     this.abandon();
-    this.#dataAbort(Fault.external, this.exit.write, this.#deviceLo, this.#deviceHi);
+    this.#dataAbort(Fault.external, this.exit.write, this.deviceLo, this.deviceHi);
   }
 
   // --- translation maintenance -----------------------------------------------------------------------------------
@@ -667,3 +669,4 @@ export class Cpu {
   panSet(): void { this.tlb.flushUserFromEl1(); }
 }
 
+const NOTHING: ReadonlySet<number> = new Set();

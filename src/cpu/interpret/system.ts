@@ -36,7 +36,10 @@ function readRegister(cpu: Cpu, f: Register): Result {
   }
   const row: SysReg = sysregs[name];
   if ((cpu.el === 0 && row.el0 === "none") || row.el1 === "wo") return cpu.undefined();
-  if (row.kind === "special") {
+  if (cpu.trapped.has(key) && cpu.el === 1) {
+    const r = cpu.machineRegister(key, false, f.t, 0, 0);
+    if (r !== Next) return r;
+  } else if (row.kind === "special") {
     const r = specials[name as SpecialName].read(cpu, () => trapSysreg(cpu, key, f.t, true));
     if (r !== Next) return r;
   } else if (row.kind === "machine") {
@@ -59,6 +62,7 @@ function writeRegister(cpu: Cpu, f: Register): Result {
   const lo = cpu.x[2 * f.t] as number;
   const hi = cpu.x[2 * f.t + 1] as number;
   cpu.onSysreg?.(name, true, lo, hi);
+  if (cpu.trapped.has(key) && cpu.el === 1) return cpu.machineRegister(key, true, f.t, lo, hi);
   if (row.kind === "special") {
     const write = specials[name as SpecialName].write;
     return write === undefined ? cpu.undefined() : write(cpu, lo, hi, () => trapSysreg(cpu, key, f.t, false));
