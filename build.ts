@@ -7,7 +7,7 @@ import manifest from "./package.json" with { type: "json" };
 /** Builds the executable at `outfile`; throws with the builder's own words. */
 export async function build(outfile: string): Promise<void> {
   const built = await Bun.build({
-    entrypoints: [join(import.meta.dir, "src/main.ts"), join(import.meta.dir, "src/machine-thread.ts")],
+    entrypoints: [join(import.meta.dir, "src/main.ts"), join(import.meta.dir, "src/machine-thread.ts"), join(import.meta.dir, "src/hypervisor-thread.ts")],
     root: join(import.meta.dir, "src"),
     // Without ESM the bytecode is broken silently; without the two switches the executable would obey files in the
     // directory it is started in.

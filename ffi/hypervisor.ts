@@ -6,7 +6,7 @@
 // One table per macOS level, opened on first use: on an older system a level is missing, not the program. A table's
 // line is a call with its parameters by meaning; the meaning gives both the C type and the TypeScript type. Where the
 // symbols come from is a `SymbolSource`: the framework, or functions that a program links in their place.
-import { CFunction, dlopen, linkSymbols, ptr, toArrayBuffer, type FFIFunction, type Pointer } from "bun:ffi";
+import { CFunction, dlopen, linkSymbols, toArrayBuffer, type FFIFunction, type Pointer } from "bun:ffi";
 
 export const FRAMEWORK = "/System/Library/Frameworks/Hypervisor.framework/Versions/A/Hypervisor"; // lies in the dyld cache: no such file
 const SYSTEM = "/usr/lib/libSystem.B.dylib";
@@ -389,10 +389,22 @@ export class Hypervisor {
 
 /** The memory at a host address, as a view: the exit record. */
 export const viewAt = (address: number, size: number): DataView => new DataView(toArrayBuffer(address as Pointer, 0, size));
-/** Numbers of `sysctl`, undefined where there is no such name. macOS only. */
+/** A value of `sysctl` as bytes; undefined where there is no such name. macOS only. */
+function sysctlBytes(name: string): Uint8Array | undefined {
+  const { sysctlbyname } = dlopen(SYSTEM, { sysctlbyname: { args: ["ptr", "ptr", "ptr", "ptr", "u64"], returns: "i32" } }).symbols;
+  const value = new Uint8Array(256), size = new BigUint64Array([BigInt(value.length)]);
+  if (sysctlbyname(new TextEncoder().encode(`${name}\0`), value, size, null, 0) !== 0) return undefined;
+  return value.subarray(0, Number(size[0]));
+}
+/** The value of a number, 4 or 8 bytes long. */
 export function sysctl(name: string): number | undefined {
-  const { sysctlbyname } = dlopen(SYSTEM, { sysctlbyname: { args: ["cstring", "ptr", "ptr", "ptr", "u64"], returns: "i32" } }).symbols;
-  const value = new Uint32Array(2), size = new BigUint64Array([8n]);
-  if (sysctlbyname(Buffer.from(`${name}\0`) as never, ptr(value), ptr(size), null, 0) !== 0) return undefined;
-  return (value[1] as number) * 2 ** 32 + (value[0] as number);
+  const bytes = sysctlBytes(name);
+  if (bytes === undefined) return undefined;
+  const view = new DataView(bytes.buffer);
+  return bytes.length === 4 ? view.getInt32(0, true) : Number(view.getBigInt64(0, true));
+}
+/** The value of a text. */
+export function sysctlText(name: string): string | undefined {
+  const bytes = sysctlBytes(name);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes).replace(/\0.*$/s, "");
 }

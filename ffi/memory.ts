@@ -8,6 +8,8 @@ const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = process.platform === "darwin" ? 0x1000 : 0x20;
 const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
 
+/** The largest page of any host: hypervisors map whole pages. */
+const ALIGNMENT = 0x4000;
 /** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
 export const WINDOW: number = 2 ** 31;
 
@@ -25,18 +27,28 @@ export class NativeMemory {
   readonly pointer: number;
   /** Bytes. */
   readonly size: number;
-  private constructor(pointer: number, size: number) {
+  /** What was mapped: `pointer` is the first multiple of `ALIGNMENT` in it. */
+  readonly #mapped: { readonly at: number; readonly size: number };
+  private constructor(pointer: number, size: number, mapped: { readonly at: number; readonly size: number } = { at: pointer, size }) {
     this.pointer = pointer;
     this.size = size;
+    this.#mapped = mapped;
   }
   /** Throws a RangeError when the host refuses. `size` is rounded up to 16 KiB, the largest host page. */
   static allocate(size: number): NativeMemory {
     libc ??= open();
-    const rounded = Math.ceil(size / 0x4000) * 0x4000;
-    const at = libc.mmap(null, rounded, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    // MAP_FAILED is -1: it arrives as a number or BigInt far above any address.
-    if (at === null || Number(at) > 2 ** 52 || Number(at) < 0) throw new RangeError(`the host refused ${rounded} bytes of memory`);
-    return new NativeMemory(Number(at), rounded);
+    const rounded = Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+    const mmap = (bytes: number): number => {
+      const at = Number(libc?.mmap(null, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      // MAP_FAILED is -1: it arrives as a number or BigInt far above any address.
+      if (!(at > 0 && at <= 2 ** 52)) throw new RangeError(`the host refused ${bytes} bytes of memory`);
+      return at;
+    };
+    const at = mmap(rounded);
+    if (at % ALIGNMENT === 0) return new NativeMemory(at, rounded);
+    libc.munmap(at as Pointer, rounded); // the host's pages are smaller
+    const wider = { size: rounded + ALIGNMENT, at: mmap(rounded + ALIGNMENT) };
+    return new NativeMemory(Math.ceil(wider.at / ALIGNMENT) * ALIGNMENT, rounded, wider);
   }
   /** Memory that another thread of this process allocated. */
   static at(pointer: number, size: number): NativeMemory {
@@ -51,6 +63,6 @@ export class NativeMemory {
   /** Gives everything back to the host. Every view of it must be dead. */
   free(): void {
     libc ??= open();
-    libc.munmap(this.pointer as Pointer, this.size);
+    libc.munmap(this.#mapped.at as Pointer, this.#mapped.size);
   }
 }

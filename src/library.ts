@@ -4,12 +4,13 @@
 //   await vm.console.expect(/# $/, { timeout: 60_000 });
 //   vm.console.write("uname -a\n");
 import { ExitCode, Failure } from "./failure.ts";
+import { chooseAccelerator } from "./host/accelerators.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
-import { MachineClient } from "./machine-client.ts";
-import type { Counters, RunOutcome, StartMessage } from "./machine-protocol.ts";
+import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
+import type { AcceleratorName, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
@@ -25,6 +26,12 @@ export interface MachineOptions {
   readonly cpus?: number | undefined;
   /** What the software CPU executes instructions with; default: the best that this host allows. */
   readonly engine?: EngineChoice | undefined;
+  /** What executes the guest; default: the best that this host has. */
+  readonly accelerator?: "auto" | AcceleratorName | undefined;
+  /** The interrupt controller; default: the best that the accelerator has. */
+  readonly gic?: GicChoice | undefined;
+  /** Threads of another kind: for tests of hv itself. */
+  readonly threads?: MachineThreads | undefined;
 }
 export interface StartOptions extends MachineOptions {
   readonly kernel: FileOrBytes;
@@ -166,7 +173,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #exit = Promise.withResolvers<RunOutcome>();
   #run: { resolve: (outcome: RunOutcome) => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(start: Omit<StartMessage, "bell">) {
+  private constructor(start: MachineStart, threads: MachineThreads | undefined) {
     this.exited = this.#exit.promise;
     this.exited.catch(() => {}); // whoever asks hears of it
     this.console = new SerialConsole(bytes => this.#client.send({ kind: "input", bytes, held: false }));
@@ -183,7 +190,7 @@ export class VirtualMachine implements AsyncDisposable {
         this.#exit.reject(error);
         this.console.end(error.message);
       },
-    });
+    }, threads);
     this.memory = {
       read: (address, length) => this.#client.ask("read", { address, length }),
       write: (address, bytes) => this.#client.ask("write", { address, bytes }),
@@ -193,17 +200,18 @@ export class VirtualMachine implements AsyncDisposable {
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
     const { sources, cpus, ramSize } = readBootFiles(options);
-    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
+    return await VirtualMachine.#make(options, { cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {
     const { program, at = RAM_BASE, memory } = options;
     const bytes = new Uint8Array(program.buffer, program.byteOffset, program.byteLength).slice();
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
-    return await VirtualMachine.#make({ engine: options.engine ?? "auto", cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
+    return await VirtualMachine.#make(options, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
   }
-  static async #make(start: Omit<StartMessage, "bell">): Promise<VirtualMachine> {
-    const vm = new VirtualMachine(start);
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic">): Promise<VirtualMachine> {
+    const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
+    const vm = new VirtualMachine({ accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

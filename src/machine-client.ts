@@ -6,6 +6,14 @@ import { Failure } from "./failure.ts";
 import { Bell, type FromMachine, type QuestionName, type Questions, type RunOutcome, type StartMessage, type ToMachine } from "./machine-protocol.ts";
 
 const GRACE_MS = 2000;
+/** The entries of a machine's threads. */
+export interface MachineThreads {
+  readonly machine: URL;
+  readonly hypervisor: URL;
+}
+const THREADS: MachineThreads = { machine: new URL("./machine-thread.ts", import.meta.url), hypervisor: new URL("./hypervisor-thread.ts", import.meta.url) };
+/** What a client says of a machine; the rest is its own. */
+export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread">;
 
 export interface MachineEvents {
   /** Bytes from the guest's serial port. Call `done` when they are written out: the guest waits for it, at last. */
@@ -37,14 +45,14 @@ export class MachineClient {
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<ReadyMachine>();
 
-  constructor(start: Omit<StartMessage, "bell">, events: MachineEvents) {
+  constructor(start: MachineStart, events: MachineEvents, threads: MachineThreads = THREADS) {
     this.#events = events;
-    this.#worker = new Worker(new URL("./machine-thread.ts", import.meta.url));
+    this.#worker = new Worker(threads.machine);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#worker.onmessage = event => this.#take((event as MessageEvent<FromMachine>).data);
     this.#worker.onerror = event => this.#break(new Error(event.message));
-    const message = { start: { ...start, bell: this.#bell.buffer }, port: port2 };
+    const message = { start: { ...start, bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href }, port: port2 };
     this.#worker.postMessage(message, [port2 as never]);
     this.#ready.promise.catch(() => {});
   }

@@ -16,6 +16,10 @@ export const Bell = {
 /** The guest stands still while more than this many bytes are not written out. */
 export const UNWRITTEN_LIMIT: number = 256 * 1024;
 
+/** What can execute a guest. */
+export type AcceleratorName = "hvf" | "kvm" | "software";
+export type GicChoice = "auto" | 2 | 3;
+
 export const TRACES = ["exits", "mmio", "sysreg", "irq"] as const;
 export type TraceKind = (typeof TRACES)[number];
 
@@ -26,7 +30,12 @@ export interface Program {
 }
 export interface StartMessage {
   readonly bell: SharedArrayBuffer;
+  readonly accelerator: AcceleratorName;
   readonly engine: EngineChoice;
+  /** The interrupt controller wanted. */
+  readonly gic: GicChoice;
+  /** Entry of the threads beside the machine thread: a URL. */
+  readonly hypervisorThread: string;
   readonly cpus: number;
   readonly ramSize: number;
   readonly load: { readonly kind: "boot"; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };

@@ -3,11 +3,11 @@
 import { edenGC, fullGC } from "bun:jsc";
 import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { ExitCode, Failure } from "./failure.ts";
-import { createSoftwareVm } from "./hypervisor/software.ts";
 import type { Exit, Vm } from "./hypervisor/backend.ts";
+import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
-import { HostClock } from "./machine/clock.ts";
+import type { MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
 import { Serial } from "./machine/serial.ts";
@@ -29,7 +29,8 @@ class MachineThread implements MachineHost {
   readonly #start: StartMessage;
   readonly #port: MessagePort;
   readonly #bell: Int32Array;
-  readonly #clock: HostClock = new HostClock();
+  readonly #backend: OpenedBackend;
+  readonly #clock: MachineClock;
   readonly #vm: Vm;
   readonly #machine: Machine;
   readonly #serial: Serial;
@@ -52,7 +53,9 @@ class MachineThread implements MachineHost {
     this.#start = start;
     this.#port = port;
     this.#bell = new Int32Array(start.bell);
-    this.#vm = createSoftwareVm(this.#clock, start.engine);
+    this.#backend = openBackend(start, this.#bell);
+    this.#vm = this.#backend.vm;
+    this.#clock = this.#backend.clock;
     try {
       this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize });
     } catch (error) {
@@ -63,6 +66,7 @@ class MachineThread implements MachineHost {
       clock: this.#clock, uart: this.#machine.uart, alarm: fire => this.#machine.alarm(fire),
       send: bytes => this.#sendBytes("console", bytes),
     });
+    this.#backend.ready();
     for (const core of this.#machine.cores) core.debugExits = start.debugExits;
     this.#machine.tracer = this.#tracer(start.trace);
   }
@@ -84,7 +88,7 @@ class MachineThread implements MachineHost {
       Atomics.wait(this.#bell, Bell.doorbell, this.#rings);
       this.#takeMessages();
     }
-    this.#vm.destroy();
+    this.#backend.close();
     this.#send({ kind: "gone" });
   }
 
@@ -117,13 +121,18 @@ class MachineThread implements MachineHost {
     if (load.kind === "program") {
       const { program } = load;
       if (!this.#machine.ram.write(program.at, program.bytes)) throw new Failure("HV-PROGRAM-PLACE", `the program (${program.bytes.length} bytes at ${hex(program.at)}) is outside of memory`);
+      this.#vm.memoryWritten(program.at, program.bytes.length);
       this.#machine.reset(program.at, 0);
       return;
     }
     const seeds = { kaslr: crypto.getRandomValues(new Uint8Array(8)), rng: crypto.getRandomValues(new Uint8Array(32)) };
     const files = openBootFiles(load.sources);
-    const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize }, seeds);
+    const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#vm.gic?.version }, seeds);
     loadBoot(this.#machine.ram, files, boot);
+    const { kernel, initrd, dtb } = boot.placement;
+    this.#vm.memoryWritten(kernel, files.kernel.payload.length);
+    if (initrd !== undefined) this.#vm.memoryWritten(initrd.start, initrd.end - initrd.start);
+    this.#vm.memoryWritten(dtb, boot.blob.length);
     this.#machine.reset(boot.placement.entry, boot.placement.dtb);
     this.#patched = boot.patched;
   }
@@ -158,6 +167,7 @@ class MachineThread implements MachineHost {
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
     const from = this.#clock.ticks();
+    this.#backend.resting();
     Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms);
     this.#collected += this.#clock.ticks() - from; // rest makes no garbage
   }
@@ -186,6 +196,7 @@ class MachineThread implements MachineHost {
   }
   #takeMessages(): void {
     this.#rings = Atomics.load(this.#bell, Bell.doorbell);
+    this.#backend.answered(this.#rings);
     for (;;) {
       const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
       if (taken === undefined) return;

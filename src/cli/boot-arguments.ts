@@ -1,7 +1,7 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
-import { TRACES, type TraceKind } from "../machine-protocol.ts";
+import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
 
 export const bootArgs = {
@@ -11,7 +11,8 @@ export const bootArgs = {
   cmdline: { type: "string", description: "The kernel's command line", default: "console=ttyAMA0", valueHint: "TEXT" },
   memory: { type: "string", alias: "m", description: "Guest memory, with its unit", default: "512M", valueHint: "SIZE" },
   cpus: { type: "string", alias: "c", description: "CPUs, 1 to 8", default: "1", valueHint: "N" },
-  accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]" },
+  accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]|hvf" },
+  gic: { type: "string", description: "Interrupt controller: version 2, or 3 where the accelerator has one", default: "auto", valueHint: "auto|2|3" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
@@ -33,6 +34,12 @@ export interface BootArguments {
 }
 
 export const parseCpus = (text: string): number => checkCpus(/^\d{1,4}$/.test(text) ? Number(text) : NaN);
+
+/** `--gic`, or a refusal. */
+export function parseGic(text: string): GicChoice {
+  if (text !== "auto" && text !== "2" && text !== "3") throw new Failure("HV-USAGE-GIC", `--gic: ${JSON.stringify(text)} is no interrupt controller`, { hint: "auto, 2 or 3" });
+  return text === "auto" ? text : text === "2" ? 2 : 3;
+}
 
 /** The kinds of `--trace`, or a refusal. */
 export function parseTrace(list: string | undefined): readonly TraceKind[] {

@@ -3,7 +3,8 @@ import { freemem, release, totalmem, cpus } from "node:os";
 import { defineCommand } from "citty";
 import type { CommandDef } from "citty";
 import manifest from "../../package.json" with { type: "json" };
-import { accelerators, type Accelerator } from "../host/accelerators.ts";
+import { accelerators, hypervisorState, type Accelerator } from "../host/accelerators.ts";
+import type { Finding } from "../host/hypervisor-framework.ts";
 import { MiB } from "../units.ts";
 
 export interface Diagnosis {
@@ -11,6 +12,8 @@ export interface Diagnosis {
   readonly version: string;
   readonly host: { readonly platform: string; readonly arch: string; readonly release: string; readonly cpu: string; readonly cpus: number };
   readonly accelerators: readonly Accelerator[];
+  /** On a Mac: what Hypervisor.framework offers, and what stands in its way. */
+  readonly hypervisor?: readonly Finding[];
   readonly memory: { readonly total: number; readonly free: number };
   readonly terminal: { readonly stdin: boolean; readonly stdout: boolean; readonly columns: number | null; readonly rows: number | null; readonly type: string | null };
 }
@@ -21,7 +24,7 @@ export function diagnose(): Diagnosis {
   return {
     apiVersion: 1, version: manifest.version,
     host: { platform: process.platform, arch: process.arch, release: release(), cpu: cores[0]?.model ?? "unknown", cpus: cores.length },
-    accelerators: accelerators(),
+    accelerators: accelerators(), ...(hypervisorState() === undefined ? {} : { hypervisor: hypervisorState()?.findings ?? [] }),
     memory: { total: totalmem(), free: freemem() },
     terminal: {
       stdin: process.stdin.isTTY === true, stdout: process.stdout.isTTY === true,
@@ -38,6 +41,7 @@ export function diagnosisText(found: Diagnosis): string {
   const lines: [string, string][] = [
     ["hv", found.version], ["host", `${host.platform} ${host.release} on ${host.arch}, ${host.cpus} x ${host.cpu}`],
     ...found.accelerators.map((one): [string, string] => [one.name, `${one.available ? "yes" : "no"}: ${one.why}`]),
+    ...(found.hypervisor ?? []).map((one): [string, string] => ["", `${one.ok === false ? "MISSING " : ""}${one.what}: ${one.found}`]),
     ["memory", `${mebibytes(memory.total)}, ${mebibytes(memory.free)} free`],
     ["terminal", `input ${terminal.stdin ? "yes" : "no"}, output ${terminal.stdout ? `yes, ${terminal.columns ?? "?"} x ${terminal.rows ?? "?"}, ${terminal.type ?? "of unknown type"}` : "no"}`],
   ];

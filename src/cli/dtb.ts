@@ -5,14 +5,14 @@ import type { CommandDef } from "citty";
 import { writeFdt, type Fdt } from "../../dtb/fdt.ts";
 import { fdtJson, fdtText } from "../../dtb/text.ts";
 import { Failure } from "../failure.ts";
-import { chooseAccelerator } from "../host/accelerators.ts";
+import { chooseAccelerator, gicVersion } from "../host/accelerators.ts";
 import { readInput } from "../host/input.ts";
 import { writeOutput } from "../host/output.ts";
 import { checkMemory } from "../library.ts";
 import { checkCmdline, prepareBoot, readTree } from "../machine/boot.ts";
 import { boardTree, setChosen, setMemory } from "../machine/devicetree.ts";
 import { MiB } from "../units.ts";
-import { bootArgs, parseCpus, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseCpus, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
 import { parseSize } from "./size.ts";
 
 const FORMATS = ["dts", "dtb", "json"] as const;
@@ -53,7 +53,7 @@ const command: CommandDef<typeof args> = defineCommand({
   async run({ args: given }) {
     const format = chooseFormat(given.format, given.output);
     parseTrace(given.trace);
-    chooseAccelerator(given.accel);
+    const gic = gicVersion(chooseAccelerator(given.accel).name, parseGic(given.gic));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });
     }
@@ -61,11 +61,11 @@ const command: CommandDef<typeof args> = defineCommand({
     let patched: readonly string[] = [];
     if (given.image !== undefined) {
       const { files, cpus, ramSize } = await readBootArguments({ ...given, image: given.image });
-      ({ tree, patched } = prepareBoot(files, { cpus, ramSize }));
+      ({ tree, patched } = prepareBoot(files, { cpus, ramSize, gic }));
     } else {
       const cpus = parseCpus(given.cpus), ramSize = checkMemory(parseSize(given.memory, "--memory"));
       checkCmdline(given.cmdline);
-      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
+      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize, gic }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
       if (given.dtb !== "auto") patched = setMemory(tree.root, ramSize);
       setChosen(tree.root, { cmdline: given.cmdline });
     }

@@ -6,9 +6,9 @@ import type { CommandDef } from "citty";
 import { ExitCode, Failure } from "../failure.ts";
 import { chooseAccelerator } from "../host/accelerators.ts";
 import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/terminal.ts";
-import { MachineClient } from "../machine-client.ts";
-import type { RunOutcome, StartMessage } from "../machine-protocol.ts";
-import { bootArgs, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { MachineClient, type MachineStart } from "../machine-client.ts";
+import type { RunOutcome } from "../machine-protocol.ts";
+import { bootArgs, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -38,7 +38,7 @@ export class Session {
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: Omit<StartMessage, "bell">, tell: (line: string) => void, why: string) {
+  constructor(start: MachineStart, tell: (line: string) => void, why: string) {
     this.#tell = tell;
     this.#why = why;
     this.#terminal = new Terminal({
@@ -136,7 +136,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ engine: accelerator.engine, cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

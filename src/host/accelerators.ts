@@ -1,5 +1,7 @@
 // src/host/accelerators.ts — what can execute a guest on this host, and why the others cannot.
+import { Hypervisor } from "../../ffi/hypervisor.ts";
 import { ExitCode, Failure } from "../failure.ts";
+import { examineMac, type HypervisorState } from "./hypervisor-framework.ts";
 
 export interface Accelerator {
   readonly name: "hvf" | "kvm" | "software";
@@ -10,10 +12,17 @@ export interface Accelerator {
 
 const host = `${process.platform} on ${process.arch}`;
 
+let mac: HypervisorState | undefined;
+/** What was found of Hypervisor.framework; looked at once. Undefined on hosts that are no Mac. */
+export function hypervisorState(): HypervisorState | undefined {
+  return process.platform === "darwin" ? mac ??= examineMac() : undefined;
+}
+
 /** Every accelerator, best first. */
 export function accelerators(): readonly Accelerator[] {
+  const { available, why } = hypervisorState() ?? { available: false, why: `this host has no Hypervisor.framework (${host})` };
   return [
-    { name: "hvf", available: false, why: process.platform === "darwin" && process.arch === "arm64" ? "this version of hv cannot use Hypervisor.framework yet" : `this host has no Hypervisor.framework (${host})` },
+    { name: "hvf", available, why },
     { name: "kvm", available: false, why: process.platform !== "linux" ? `this host has no KVM (${host})` : process.arch !== "arm64" ? `KVM of this host (${host}) runs no arm64 guests` : "this version of hv cannot use KVM yet" },
     { name: "software", available: true, why: process.arch === "x64" ? "a translator to x86-64; an interpreter where the host refuses generated code" : "an interpreter, works everywhere" },
   ];
@@ -34,7 +43,7 @@ export function chooseAccelerator(given: string): Choice {
   const [wanted = "", ...options] = given.split(",");
   const all = accelerators();
   const found = wanted === "auto" ? all.find(one => one.available) : all.find(one => one.name === wanted);
-  if (found === undefined) throw new Failure("HV-USAGE-ACCEL", `--accel: there is no ${JSON.stringify(wanted)}`, { hint: "auto or software" });
+  if (found === undefined) throw new Failure("HV-USAGE-ACCEL", `--accel: there is no ${JSON.stringify(wanted)}`, { hint: "auto, software, hvf or kvm" });
   if (!found.available) throw new Failure("HV-ACCEL-MISSING", `--accel: ${found.name} is not there: ${found.why}`, { hint: "--accel auto takes what there is; hv doctor lists it", exit: ExitCode.unsupported });
   let engine: Engine = "auto";
   for (const option of options) {
@@ -46,4 +55,10 @@ export function chooseAccelerator(given: string): Choice {
   }
   const missing = all.filter(one => !one.available && (one.name === "hvf") === (process.platform === "darwin"));
   return { name: found.name, why: wanted === "auto" ? missing.map(one => one.why).join("; ") || found.why : "as asked", engine };
+}
+
+/** The version of the interrupt controller that a machine gets. */
+export function gicVersion(accelerator: Accelerator["name"], wanted: "auto" | 2 | 3): 2 | 3 {
+  if (wanted !== "auto") return wanted;
+  return accelerator === "hvf" && Hypervisor.open().gic !== undefined ? 3 : 2;
 }

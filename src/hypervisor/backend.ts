@@ -35,6 +35,8 @@ export interface Vm {
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
   createVcpu(index: number): Vcpu;
+  /** The host wrote into memory what the guest is going to execute. */
+  memoryWritten(gpa: number, size: number): void;
   destroy(): void;
 }
 

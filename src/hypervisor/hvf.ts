@@ -89,10 +89,9 @@ export class HvfVm implements Vm {
   readonly facts: HvfVmFacts;
   readonly memory: MemoryMap = new MemoryMap();
   readonly #hv: Hypervisor;
-  readonly #blocks: NativeMemory[] = [];
+  readonly #blocks: { readonly at: number; readonly memory: NativeMemory }[] = [];
   readonly #vcpus: HvfVcpu[] = [];
-  /** Ids of the vCPUs, for hv_vcpus_exit. */
-  get ids(): readonly number[] { return this.#vcpus.map(one => one.id); }
+  get vcpus(): readonly HvfVcpu[] { return this.#vcpus; }
 
   constructor(hv: Hypervisor, options: HvfOptions) {
     this.#hv = hv;
@@ -113,7 +112,7 @@ export class HvfVm implements Vm {
 
   addRam(gpa: number, size: number): RamWindows {
     const memory = NativeMemory.allocate(size);
-    this.#blocks.push(memory);
+    this.#blocks.push({ at: gpa, memory });
     trying(() => this.#hv.base.hv_vm_map(memory.pointer as HostAddress, gpa, memory.size, MemoryFlags.READ | MemoryFlags.WRITE | MemoryFlags.EXEC));
     this.memory.add(gpa, memory, size, false);
     return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
@@ -124,10 +123,17 @@ export class HvfVm implements Vm {
     this.#vcpus.push(vcpu);
     return vcpu;
   }
+  /** The guest starts with its caches off and would not see what is still in the host's. */
+  memoryWritten(gpa: number, size: number): void {
+    for (const { at, memory } of this.#blocks) {
+      const from = Math.max(gpa, at), to = Math.min(gpa + size, at + memory.size);
+      if (from < to) this.#hv.flushCaches(memory.pointer + from - at, to - from);
+    }
+  }
   destroy(): void {
     for (const one of this.#vcpus) one.destroy();
     this.#hv.base.hv_vm_destroy();
-    for (const block of this.#blocks) block.free();
+    for (const { memory } of this.#blocks) memory.free();
   }
 }
 

@@ -57,6 +57,7 @@ class SoftwareVm implements Vm {
     } else this.engine = "translator";
     return new SoftwareVcpu(cpu);
   }
+  memoryWritten(_gpa: number, _size: number): void {} // what was made of it goes with the reset that follows
   destroy(): void {
     for (const cpu of this.#peers) cpu.state.memory.free();
     for (const block of this.#blocks) block.free();

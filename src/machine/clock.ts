@@ -2,9 +2,17 @@
 import type { Clock } from "../../devices/device.ts";
 import { CLOCK_HZ } from "./platform.ts";
 
+/** A clock that stands still while the machine is paused. */
+export interface MachineClock extends Clock {
+  pause(): void;
+  resume(): void;
+  /** Milliseconds until a tick, at least 0. */
+  millisecondsUntil(tick: number): number;
+}
+
 const TICKS_PER_MS = CLOCK_HZ / 1000;
 
-export class HostClock implements Clock {
+export class HostClock implements MachineClock {
   readonly frequency: number = CLOCK_HZ;
   #origin: number = performance.now();
   #pausedAt: number | undefined;
@@ -16,6 +24,5 @@ export class HostClock implements Clock {
     this.#origin += performance.now() - this.#pausedAt;
     this.#pausedAt = undefined;
   }
-  /** Milliseconds until a tick, at least 0. */
   millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) / TICKS_PER_MS); }
 }

@@ -3,7 +3,7 @@
 // arm,pl061, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
-import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, type Peripheral, type Window } from "./platform.ts";
+import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, type Peripheral, type Window } from "./platform.ts";
 
 export interface BoardDescription {
   readonly cpus: number;
@@ -40,7 +40,7 @@ const peripheral = (place: Peripheral, clocks: readonly string[], more: Readonly
 
 /** The whole tree; /chosen holds only stdout-path until `setChosen`. */
 export function boardTree(board: BoardDescription): FdtNode {
-  const { gicDistributor, gicCpuInterface, gicRedistributor, uart, rtc, gpio } = platform;
+  const { gicDistributor, gicCpuInterface, uart, rtc, gpio } = platform;
   const v3 = board.gic === 3;
   const serial = at(uart.node, uart.base);
   // GICv2 PPIs name the cores they reach in bits 15..8

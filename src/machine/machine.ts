@@ -118,7 +118,7 @@ export class Machine {
     this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
 
     const devices: Readonly<Record<PlaceName, MmioDevice | undefined>> = {
-      gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic?.cpuInterface, gicRedistributor: undefined,
+      gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic?.cpuInterface,
       uart: this.uart, rtc: this.rtc, gpio: this.gpio,
     };
     for (const name of Object.keys(platform) as PlaceName[]) {

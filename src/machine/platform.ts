@@ -19,17 +19,16 @@ export interface Peripheral extends Described {
 
 export const platform: {
   readonly gicDistributor: Described; readonly gicCpuInterface: Window;
-  /** One frame per CPU from there on: with a GICv3, in place of the CPU interface. */
-  readonly gicRedistributor: Window;
   readonly uart: Peripheral; readonly rtc: Peripheral; readonly gpio: Peripheral;
 } = {
   gicDistributor: { base: 0x0800_0000, size: 64 * KiB, node: "intc", compatible: ["arm,cortex-a15-gic"] },
   gicCpuInterface: { base: 0x0801_0000, size: 64 * KiB },
-  gicRedistributor: { base: 0x080a_0000, size: 128 * KiB },
   uart: { base: 0x0900_0000, size: 4 * KiB, spi: 1, node: "serial", compatible: ["arm,pl011", "arm,primecell"] },
   rtc: { base: 0x0901_0000, size: 4 * KiB, spi: 2, node: "rtc", compatible: ["arm,pl031", "arm,primecell"] },
   gpio: { base: 0x0903_0000, size: 4 * KiB, spi: 7, node: "gpio", compatible: ["arm,pl061", "arm,primecell"] },
 };
+/** With a GICv3, in place of the CPU interface: one of these per CPU, from there on. */
+export const gicRedistributor: Window = { base: 0x080a_0000, size: 128 * KiB };
 export type PlaceName = keyof typeof platform;
 
 /** Where RAM starts, and how large it may be: 40-bit physical addresses. */

@@ -4,12 +4,12 @@ import { expect, test } from "bun:test";
 import { Hypervisor } from "../../ffi/hypervisor.ts";
 import { HvfVm } from "../../src/hypervisor/hvf.ts";
 import { createSoftwareVm, type EngineChoice } from "../../src/hypervisor/software.ts";
-import { platform } from "../../src/machine/platform.ts";
+import { gicRedistributor, platform } from "../../src/machine/platform.ts";
 import { backendContract, everyExit, Guest, RAM, RAM_SIZE, type Backend } from "../contract/hypervisor.ts";
 import { HandClock } from "../devices/wires.ts";
 import { StandIn, type StandInOptions } from "../support/hypervisor-framework.ts";
 
-export const places: { distributor: number; cpuInterface: number; redistributor: number } = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: platform.gicRedistributor.base };
+export const places: { distributor: number; cpuInterface: number; redistributor: number } = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base };
 function software(engine: EngineChoice): Backend {
   const clock = new HandClock(), vm = createSoftwareVm(clock, engine);
   return { vm, setTicks: ticks => { clock.now = ticks; }, [Symbol.dispose]: () => vm.destroy() };

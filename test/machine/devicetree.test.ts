@@ -6,8 +6,8 @@ import { boardTree, setChosen } from "../../src/machine/devicetree.ts";
 import { GiB, MiB } from "../../src/units.ts";
 import { ensureDebianPackages, run } from "../support/packages.ts";
 
-const board = (cpus: number, ramSize = 512 * MiB) => {
-  const root = boardTree({ cpus, ramSize });
+const board = (cpus: number, ramSize = 512 * MiB, gic: 2 | 3 = 2) => {
+  const root = boardTree({ cpus, ramSize, gic });
   setChosen(root, { cmdline: "console=ttyAMA0", initrd: { start: 0x4800_0000, end: 0x4900_0000 }, kaslrSeed: new Uint8Array(8).fill(7), rngSeed: new Uint8Array(32).fill(9) });
   return { root, reservations: [], bootCpu: 0 };
 };
@@ -23,6 +23,22 @@ describe("dtc", () => {
   test.each([1 * MiB, 512 * MiB, 3 * GiB, 8 * GiB, 1023 * GiB])("reads the tree of a board with %d bytes of RAM without a warning", ramSize => {
     const { code, stderr } = run(["dtc", "-I", "dtb", "-O", "dts", "-"], writeFdt(board(1, ramSize)));
     expect([code, stderr]).toEqual([0, ""]);
+  });
+});
+
+describe("a board with a GICv3", () => {
+  beforeAll(() => ensureDebianPackages(["device-tree-compiler"]), 300_000);
+  test.each([1, 8])("is read by dtc without a warning, with %d cores", cpus => {
+    const { code, stderr } = run(["dtc", "-I", "dtb", "-O", "dts", "-"], writeFdt(board(cpus, 512 * MiB, 3)));
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+  test("has a redistributor per core, and interrupts that name no core", () => {
+    const tree = board(3, 512 * MiB, 3), intc = findNode(tree.root, "/intc@8000000")!;
+    expect(text(tree, "/intc@8000000", "compatible")).toBe("arm,gic-v3|");
+    const reg = new DataView(property(intc, "reg")!.buffer.slice(0));
+    expect([0, 1, 2, 3].map(i => Number(reg.getBigUint64(8 * i)))).toEqual([0x0800_0000, 0x1_0000, 0x080a_0000, 3 * 0x2_0000]);
+    const timer = new DataView(property(findNode(tree.root, "/timer")!, "interrupts")!.buffer.slice(0));
+    expect(Array.from({ length: 4 }, (_, i) => timer.getUint32(12 * i + 8))).toEqual([4, 4, 4, 4]);
   });
 });
 

@@ -49,6 +49,8 @@ export interface StandInOptions {
   /** mach_absolute_time, instead of the host's. */
   readonly time?: () => number;
   readonly engine?: "translator" | "interpreter";
+  /** The executable has no entitlement. */
+  readonly denied?: boolean;
 }
 
 export class StandIn implements Disposable {
@@ -132,6 +134,7 @@ export class StandIn implements Disposable {
   readonly #framework = {
     hv_vm_get_max_vcpu_count: (out: number | null) => (out === null ? Status.HV_BAD_ARGUMENT : put32(out, MAX_VCPUS)),
     hv_vm_create: (config: number | null) => {
+      if (this.#options.denied === true) return Status.HV_DENIED;
       if (config !== null && !this.#is(config, "vm config")) return Status.HV_BAD_ARGUMENT;
       if (Atomics.compareExchange(this.shared, Word.VM, 0, 1) !== 0) return Status.HV_BUSY;
       this.shared[Word.IPA_BITS] = config === null ? DEFAULT_IPA : this.#config.ipaBits;

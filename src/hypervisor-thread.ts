@@ -1,0 +1,31 @@
+// src/hypervisor-thread.ts — the threads beside a machine thread that runs on Hypervisor.framework: the entry of Workers.
+// One waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
+// Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
+import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
+import { watch } from "./hypervisor/kick.ts";
+
+export interface KickMessage {
+  readonly kind: "kick";
+  /** The machine's doorbell, and `Watch`. */
+  readonly bell: SharedArrayBuffer;
+  readonly shared: SharedArrayBuffer;
+  /** Ids and kick words of the vCPUs. */
+  readonly ids: readonly number[];
+  readonly kicks: readonly number[];
+}
+
+function kick(message: KickMessage): void {
+  const hv = Hypervisor.open(), list = BigUint64Array.from(message.ids, BigInt), words = message.kicks.map(at => viewAt(at, 4));
+  watch(new Int32Array(message.bell), message.shared, {
+    frequency: hv.frequency(), now: () => hv.absoluteTime(),
+    kick: () => {
+      for (const word of words) word.setInt32(0, 1, true);
+      hv.base.hv_vcpus_exit(list, list.length);
+    },
+  });
+}
+
+addEventListener("message", event => {
+  kick((event as MessageEvent<KickMessage>).data);
+  process.exit();
+});

@@ -1,0 +1,67 @@
+// src/machine-backend.ts — the backend of a machine thread, with its clock and the threads beside it: the one place where
+// an accelerator's name becomes an object.
+// Lies beside main.ts, with the other files that start Workers.
+import { Hypervisor } from "../ffi/hypervisor.ts";
+import { ExitCode, Failure } from "./failure.ts";
+import type { KickMessage } from "./hypervisor-thread.ts";
+import type { Vm } from "./hypervisor/backend.ts";
+import { HvfVm, type HvfVcpu } from "./hypervisor/hvf.ts";
+import { Watched } from "./hypervisor/kick.ts";
+import { createSoftwareVm } from "./hypervisor/software.ts";
+import { HostClock, type MachineClock } from "./machine/clock.ts";
+import { RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
+import type { StartMessage } from "./machine-protocol.ts";
+
+/** How long the threads beside may take to start or to end. */
+const GRACE_MS = 10_000;
+
+export interface OpenedBackend {
+  readonly vm: Vm;
+  readonly clock: MachineClock;
+  /** The cores are made. */
+  ready(): void;
+  /** The machine thread has seen this ring of its doorbell; it is about to sleep. */
+  answered(rings: number): void;
+  resting(): void;
+  /** Frees everything. */
+  close(): void;
+}
+
+/** Opens what `start` asks for; throws a Failure when the host refuses. */
+export function openBackend(start: StartMessage, bell: Int32Array): OpenedBackend {
+  switch (start.accelerator) {
+    case "software": {
+      if (start.gic === 3) throw new Failure("HV-GIC-MISSING", "--gic 3: the software CPU has a version 2 only", { hint: "--gic auto", exit: ExitCode.unsupported });
+      const clock = new HostClock(), vm = createSoftwareVm(clock, start.engine);
+      return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
+    }
+    case "hvf": return openHvf(start, bell);
+    case "kvm": throw new Failure("HV-ACCEL-MISSING", "this version of hv cannot use KVM yet", { exit: ExitCode.unsupported });
+    default: return start.accelerator satisfies never;
+  }
+}
+
+function openHvf(start: StartMessage, bell: Int32Array): OpenedBackend {
+  const hv = Hypervisor.open();
+  const vm = new HvfVm(hv, {
+    gic: start.gic === "auto" ? "auto" : start.gic === 3 ? "framework" : "own", cpus: start.cpus, end: RAM_BASE + start.ramSize,
+    places: { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base },
+  });
+  const { clock } = vm, watched = new Watched(bell);
+  return {
+    vm, clock,
+    ready: () => {
+      const vcpus: readonly HvfVcpu[] = vm.vcpus;
+      const worker = new Worker(start.hypervisorThread);
+      worker.postMessage({ kind: "kick", bell: bell.buffer as SharedArrayBuffer, shared: watched.shared, ids: vcpus.map(one => one.id), kicks: vcpus.map(one => one.kickAddress) } satisfies KickMessage);
+      if (!watched.started(GRACE_MS)) throw new Error("the thread beside the machine thread did not start");
+      for (const one of vcpus) one.beforeRun = deadline => watched.arm(deadline === undefined ? Number.POSITIVE_INFINITY : deadline + clock.offset);
+    },
+    answered: rings => watched.answered(rings),
+    resting: () => watched.disarm(),
+    close: () => {
+      watched.end(GRACE_MS);
+      vm.destroy();
+    },
+  };
+}
