@@ -41,6 +41,9 @@ export const Offset = {
   /** Generated code: instructions left in this slice (i32), and NZCV as SF ZF CF=!C (LAHF's byte) << 8 | V (u16). */
   BUDGET: 0x174,
   HOST_FLAGS: 0x178,
+  /** What SIMD&FP instructions may run as generated code (bits of `Ready`, u32); MXCSR as generated code left it (u32). */
+  READY: 0x17c,
+  MXCSR: 0x180,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */
@@ -53,6 +56,9 @@ export const Offset = {
   JUMP_EL0: 0x51000,
   SIZE: 0x61000,
 } as const;
+
+/** Bits of READY: Advanced SIMD is not trapped; and FPCR asks for what MXCSR is set to. */
+export const Ready = { simd: 1, fp: 2 } as const;
 
 /** The struct of one vCPU and the views on it. All views cover the whole struct: index = byte offset / element size. */
 export class CpuState {

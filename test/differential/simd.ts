@@ -56,7 +56,8 @@ const F64 = [0n, 1n << 63n, 1n, 0x8000000000000001n, 0x000fffffffffffffn, 0x0010
 const F16 = [0, 0x8000, 1, 0x3ff, 0x400, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0xfe12, 0x7c01, 0xfd23, 0x3c00, 0xbc00, 0x3800, 0x7fff, 0xffff];
 const INT = [0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 33, 63, 64, 127, 128, 129, 191, 192, 224, 255, 0x7f, 0x80, 0x7fff, 0x8000, 0xffff];
 
-function fillVector(random: Random, view: DataView, at: number): void {
+/** Sixteen bytes: lanes of one format or width, among them the values that find corners. */
+export function fillVector(random: Random, view: DataView, at: number): void {
   switch (random.below(10)) {
     case 0: for (let i = 0; i < 16; i += 4) view.setUint32(at + i, random.u32(), true); break;
     case 1: case 2: for (let i = 0; i < 16; i += 4) view.setUint32(at + i, F32[random.below(F32.length)]!, true); break;

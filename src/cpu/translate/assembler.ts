@@ -9,12 +9,8 @@ export const Reg = {
 /** Two-operand arithmetic, by the number in its opcodes. */
 export const Alu = { add: 0, or: 1, adc: 2, sbb: 3, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
 export const Shift = { rol: 0, ror: 1, shl: 4, shr: 5, sar: 7 } as const;
-/** Packed integer operations on xmm0: opcode behind 66 0F, or behind 66 0F 38 with bit 8 set (SSE4.1). */
-export const Packed = {
-  and: 0xdb, or: 0xeb, xor: 0xef, cmpeqb: 0x74, cmpeqw: 0x75, cmpeqd: 0x76, cmpeqq: 0x129, maxub: 0xde, maxuw: 0x13e, maxud: 0x13f,
-} as const;
 /** Condition codes of Jcc, SETcc, CMOVcc. */
-export const CC = { o: 0, no: 1, b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15 } as const;
+export const CC = { o: 0, no: 1, b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, p: 10, np: 11, l: 12, ge: 13, le: 14, g: 15 } as const;
 
 /** Without a REX prefix, byte registers 4 to 7 would be AH, CH, DH, BH. */
 const byteNeedsRex = (r: number): boolean => r >= 4 && r < 8;
@@ -151,18 +147,103 @@ export class Assembler {
   pop(r: number): void { this.#rex(0, 0, 0, r); this.byte(0x58 | (r & 7)); }
   ret(): void { this.byte(0xc3); }
 
-  // --- 128-bit operations on xmm0 ---
-  /** xmm0 op= 16 bytes at [base + disp], which must be aligned. */
-  packed(op: number, base: number, disp: number): void {
-    this.byte(0x66);
-    this.#rex(0, 0, 0, base);
-    this.byte(0x0f);
-    if (op > 0xff) this.byte(0x38);
-    this.byte(op);
-    this.#memory(0, base, disp);
+  // --- xmm registers ---
+
+  /** VEX encodings may be used: three operands. Otherwise `to` must not be `b` unless it is `a`. */
+  avx = false;
+
+  /** Prefixes and opcode of a vector instruction; `v` is the second operand, -1: there is none. */
+  #vector(op: number, w: number, reg: number, v: number, base: number): void {
+    const map = (op >> 10) & 3, prefix = (op >> 8) & 3;
+    const wide = w | ((op >> 12) & 1);
+    const far = (reg >> 3) | (base >> 3) << 1; // extensions of ModRM.reg and ModRM.rm
+    if (this.avx && ((op >> 10) !== 2 || prefix !== 0)) { // SHA has no VEX form
+      const low = ((v < 0 ? 15 : ~v & 15) << 3) | prefix;
+      if (map === 1 && wide === 0 && (far & 2) === 0) {
+        this.byte(0xc5);
+        this.byte(((far & 1) !== 0 ? 0 : 0x80) | low);
+      } else {
+        this.byte(0xc4);
+        this.byte(((far & 1) !== 0 ? 0 : 0x80) | 0x40 | ((far & 2) !== 0 ? 0 : 0x20) | map);
+        this.byte((wide << 7) | low);
+      }
+    } else {
+      if (prefix !== 0) this.byte(prefix === 1 ? 0x66 : prefix === 2 ? 0xf3 : 0xf2);
+      this.#rex(wide, reg, 0, base);
+      this.byte(0x0f);
+      if (map !== 1) this.byte(map === 2 ? 0x38 : 0x3a);
+    }
+    this.byte(op & 0xff);
   }
-  /** xmm0 = 0. */
-  zeroVector(): void { this.byte(0x0f); this.byte(0x57); this.byte(0xc0); }
-  loadVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x10); this.#memory(0, base, disp); }
-  storeVector(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0x11); this.#memory(0, base, disp); }
+  #immediate(imm: number): void { if (imm >= 0) this.byte(imm); }
+  /** ModRM and displacement of a constant in code memory. */
+  #constantAt(reg: number, at: number, imm: number): void {
+    this.byte(((reg & 7) << 3) | 5);
+    this.u32(at - (this.at + 4 + (imm >= 0 ? 1 : 0)));
+  }
+  /** SSE has two operands: `to` must be `a` first. */
+  #first(to: number, a: number, b: number): number {
+    if (this.avx) return a;
+    if (to === a) return -1;
+    if (to === b) throw new Error("an SSE instruction would overwrite its operand");
+    this.#vector(0x428, 0, to, -1, a); // movaps
+    this.#modRM(to, a);
+    return -1;
+  }
+  /** to = op(from). Also between xmm and general registers where the instruction is of that kind; `w` 1: 64 bits. */
+  x2(op: number, to: number, from: number, imm = -1, w = 0): void { this.#vector(op, w, to, -1, from); this.#modRM(to, from); this.#immediate(imm); }
+  x2m(op: number, to: number, base: number, disp: number, imm = -1, w = 0): void { this.#vector(op, w, to, -1, base); this.#memory(to, base, disp); this.#immediate(imm); }
+  x2c(op: number, to: number, constant: number, imm = -1): void { this.#vector(op, 0, to, -1, 0); this.#constantAt(to, constant, imm); this.#immediate(imm); }
+  /** to = a op b. */
+  x3(op: number, to: number, a: number, b: number, imm = -1, w = 0): void {
+    this.#vector(op, w, to, this.#first(to, a, b), b); this.#modRM(to, b); this.#immediate(imm);
+  }
+  /** b at [base + disp]: aligned to 16 bytes when the whole is read. */
+  x3m(op: number, to: number, a: number, base: number, disp: number, imm = -1): void {
+    this.#vector(op, 0, to, this.#first(to, a, -1), base); this.#memory(to, base, disp); this.#immediate(imm);
+  }
+  /** b a constant in code memory. */
+  x3c(op: number, to: number, a: number, constant: number, imm = -1): void {
+    this.#vector(op, 0, to, this.#first(to, a, -1), 0); this.#constantAt(to, constant, imm); this.#immediate(imm);
+  }
+  /** to = op(a, b), b a general register. */
+  x3g(op: number, to: number, a: number, b: number, imm = -1, w = 0): void {
+    this.#vector(op, w, to, this.#first(to, a, -1), b); this.#modRM(to, b); this.#immediate(imm);
+  }
+  /** to = a shifted by an immediate. */
+  xShift(kind: readonly [number, number], to: number, a: number, by: number): void {
+    if (this.avx) this.#vector(0x500 | kind[0], 0, 0, to, a);
+    else {
+      this.#first(to, a, -1);
+      this.#vector(0x500 | kind[0], 0, 0, -1, to);
+    }
+    this.#modRM(kind[1], this.avx ? a : to);
+    this.byte(by);
+  }
+  /** to = a. */
+  xMove(to: number, a: number): void { if (to !== a) this.x2(0x428, to, a); }
+  xZero(to: number): void { this.x3(0x457, to, to, to); }
+  /** LDMXCSR of a constant, STMXCSR into [base + disp]. */
+  ldmxcsr(constant: number): void { this.byte(0x0f); this.byte(0xae); this.#constantAt(2, constant, -1); }
+  stmxcsr(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0xae); this.#memory(3, base, disp); }
+
+  // --- further general instructions ---
+  aluConstant8(op: number, to: number, imm: number): void { this.#rex(0, 0, 0, to, byteNeedsRex(to)); this.byte(0x80); this.#modRM(op, to); this.byte(imm); }
+  alu8(op: number, to: number, from: number): void { this.#rex(0, from, 0, to, byteNeedsRex(to) || byteNeedsRex(from)); this.byte(op << 3); this.#modRM(from, to); }
+  test8(base: number, disp: number, imm: number): void { this.#rex(0, 0, 0, base); this.byte(0xf6); this.#memory(0, base, disp); this.byte(imm); }
+  /** rdx:rax = rax sign-extended. */
+  signExtendRax(w: number): void { this.#rex(w, 0, 0, 0); this.byte(0x99); }
+  /** rax = rdx:rax / from, signed. */
+  idiv(w: number, from: number): void { this.#rex(w, 0, 0, from); this.byte(0xf7); this.#modRM(7, from); }
+  /** CRC32C of 1 << log2 bytes of `from` into `to`. */
+  crc32c(log2: number, to: number, from: number): void {
+    if (log2 === 1) this.byte(0x66);
+    this.byte(0xf2);
+    this.#rex(log2 === 3 ? 1 : 0, to, 0, from, log2 === 0 && byteNeedsRex(from));
+    this.byte(0x0f); this.byte(0x38); this.byte(log2 === 0 ? 0xf0 : 0xf1);
+    this.#modRM(to, from);
+  }
+  call(): number { this.byte(0xe8); this.u32(0); return this.at; }
+  cpuid(): void { this.byte(0x0f); this.byte(0xa2); }
+  xgetbv(): void { this.byte(0x0f); this.byte(0x01); this.byte(0xd0); }
 }

@@ -6,11 +6,11 @@ import { sysregKey, slot } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { tlbCheck } from "./emit-memory.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
-import { disp, type Translator } from "./translator.ts";
+import { disp, interpreted, type Translator } from "./translator.ts";
+import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
 const { rax, rbp } = Reg;
-const interpreted = (): false => false;
 
 function link(t: Translator): void {
   const next = (t.pcLo >>> 0) + 4;
@@ -127,8 +127,8 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       const ends: number[] = [];
       const site = t.slowSite();
       tlbCheck(t, 1, true, ends);
-      asm.zeroVector();
-      for (let i = 0; i < 64; i += 16) asm.storeVector(rax, i);
+      asm.xZero(0);
+      for (let i = 0; i < 64; i += 16) asm.x2m(X.movupsStore, 0, rax, i);
       t.endSlow(site, ends);
       return true;
     }

@@ -5,7 +5,7 @@ import type { dataReg } from "../a64/data-reg.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
-import type { Translator } from "./translator.ts";
+import { interpreted, type Translator } from "./translator.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
@@ -350,8 +350,6 @@ function shiftBy(t: Translator, f: Three, op: number): void {
   if (f.f === 0) t.asm.mov(0, rax, rax);
   t.put(f.d, rax);
 }
-const interpreted = (): false => false;
-
 export const emitDataReg: Handlers<typeof dataReg, Translator, Emit> = {
   AND_reg: (t, f) => logic(t, f, Alu.and, false),
   BIC_reg: (t, f) => logic(t, f, Alu.and, true),

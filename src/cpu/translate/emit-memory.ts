@@ -4,14 +4,13 @@
 import type { loadStore, loadStoreFp } from "../a64/load-store.ts";
 import type { Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
-import { Offset } from "../state.ts";
-import { slot } from "../sysreg.ts";
+import { Offset, Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
-import { disp, type Translator } from "./translator.ts";
+import { disp, interpreted, type Translator } from "./translator.ts";
+import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx, rbp } = Reg;
-const interpreted = (): false => false;
 const SP = 31;
 
 /** rax: guest address → host address of `size` bytes. Clobbers rcx, rdx. Failing jumps are added to `ends`. */
@@ -29,7 +28,7 @@ export function tlbCheck(t: Translator, size: number, write: boolean, ends: numb
   asm.aluLoadIndexed(Alu.add, 1, rax, rbp, rcx, table + 4 * Word.ADDEND);
 }
 /** rax = Rn + offset. */
-function address(t: Translator, N: number, offset: number, ends: number[]): void {
+export function address(t: Translator, N: number, offset: number, ends: number[]): void {
   if (N === SP) t.checkSp(ends);
   const host = t.pin(N);
   if (host >= 0) {
@@ -41,7 +40,7 @@ function address(t: Translator, N: number, offset: number, ends: number[]): void
   if (offset !== 0) t.asm.lea(1, rax, rax, offset);
 }
 /** Rn += offset. */
-function writeBack(t: Translator, N: number, offset: number): void {
+export function writeBack(t: Translator, N: number, offset: number): void {
   if (offset === 0) return;
   const host = t.pin(N);
   if (host >= 0) t.asm.lea(1, host, host, offset);
@@ -340,55 +339,39 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
   LDSMAX: interpreted, LDSMIN: interpreted, LDUMAX: interpreted, LDUMIN: interpreted,
 };
 
-// --- SIMD&FP registers: FPEN may trap, which the interpreter finds out ----------------------------------------------
+// --- SIMD&FP registers ----------------------------------------------------------------------------------------------
 
-/** Jumps out unless FP instructions are allowed here: CPACR_EL1.FPEN. */
-export function fpCheck(t: Translator, ends: number[]): void {
-  const { asm } = t;
-  asm.load(0, rcx, rbp, disp(slot.CPACR_EL1));
-  if (t.el === 0) {
-    asm.not(0, rcx);
-    asm.testImm(0, rcx, 3 << 20);
-    ends.push(asm.jcc(CC.ne));
-  } else {
-    asm.testImm(0, rcx, 1 << 20);
-    ends.push(asm.jcc(CC.e));
-  }
-}
-/** Displacement of a vector register from rbp. */
-export const vector = (r: number): number => disp(Offset.V + 16 * r);
+const LOADS = [X.movd, X.movd, X.movss, X.movsd, X.movups] as const;
+/** Vr = 1 << g bytes at [rax + at]. */
 function fetchVector(t: Translator, g: number, r: number, at: number): void {
   const { asm } = t;
-  if (g === 4) {
-    asm.loadVector(rax, at);
-    asm.storeVector(rbp, vector(r));
-    return;
-  }
-  asm.extend(0, g, 0, rcx, rax, at);
-  asm.store(1, rbp, vector(r), rcx);
-  asm.storeImm(1, rbp, vector(r) + 8, 0);
+  const to = t.vectors.fresh();
+  if (g < 2) {
+    asm.extend(0, g, 0, rcx, rax, at);
+    asm.x2(X.movd, to, rcx);
+  } else asm.x2m(LOADS[g] as number, to, rax, at);
+  t.vectors.set(r, to, g < 2 ? 4 : 1 << g);
 }
-function depositVector(t: Translator, g: number, r: number, at: number): void {
+function depositVector(t: Translator, g: number, from: number, at: number): void {
   const { asm } = t;
-  if (g === 4) {
-    asm.loadVector(rbp, vector(r));
-    asm.storeVector(rax, at);
-    return;
-  }
-  asm.load(1, rdx, rbp, vector(r));
-  if (g === 0) asm.store8(rax, at, rdx);
-  else if (g === 1) asm.store16(rax, at, rdx);
-  else asm.store(g === 3 ? 1 : 0, rax, at, rdx);
+  if (g < 2) {
+    asm.x2(X.movdStore, from, rdx);
+    if (g === 0) asm.store8(rax, at, rdx);
+    else asm.store16(rax, at, rdx);
+  } else asm.x2m(g === 2 ? X.movssStore : g === 3 ? X.movsdStore : X.movupsStore, from, rax, at);
 }
+/** The register whose low 1 << g bytes are stored, in an xmm register. */
+const stored = (t: Translator, g: number, r: number): number => t.vectors.read(r, Math.max(4, 1 << g));
 const vectorSize = (f: { g: number; q: number }): number => (f.q === 0 ? f.g : f.g === 0 ? 4 : -1);
 function moveVector(t: Translator, write: boolean, g: number, N: number, r: number, offset: number, back: number): Emit {
   if (g < 0) return false;
   const ends: number[] = [];
+  t.ready(Ready.simd);
+  const from = write ? stored(t, g, r) : 0;
   const site = t.slowSite();
-  fpCheck(t, ends);
   address(t, N, offset, ends);
   tlbCheck(t, 1 << g, write, ends);
-  if (write) depositVector(t, g, r, 0);
+  if (write) depositVector(t, g, from, 0);
   else fetchVector(t, g, r, 0);
   if (back !== 0) writeBack(t, N, back);
   t.endSlow(site, ends);
@@ -401,13 +384,18 @@ function movePair(t: Translator, write: boolean, f: VectorPair, indexed: "post" 
   const g = 2 + f.g;
   const by = signed7(f.i) * (1 << g);
   const ends: number[] = [];
+  t.ready(Ready.simd);
+  const first = write ? stored(t, g, f.x) : 0, second = write ? stored(t, g, f.w) : 0;
   const site = t.slowSite();
-  fpCheck(t, ends);
   address(t, f.N, indexed === "post" ? 0 : by, ends);
   tlbCheck(t, 2 << g, write, ends);
-  const move = write ? depositVector : fetchVector;
-  move(t, g, f.x, 0);
-  move(t, g, f.w, 1 << g);
+  if (write) {
+    depositVector(t, g, first, 0);
+    depositVector(t, g, second, 1 << g);
+  } else {
+    fetchVector(t, g, f.x, 0);
+    fetchVector(t, g, f.w, 1 << g);
+  }
   if (indexed !== "off") writeBack(t, f.N, by);
   t.endSlow(site, ends);
   return true;
@@ -416,20 +404,32 @@ function moveRegister(t: Translator, write: boolean, f: { g: number; q: number; 
   const g = vectorSize(f);
   if (g < 0 || (f.e & 2) === 0) return false;
   const ends: number[] = [];
+  t.ready(Ready.simd);
+  const from = write ? stored(t, g, f.x) : 0;
   const site = t.slowSite();
-  fpCheck(t, ends);
   registerOffset(t, f, f.h !== 0 ? g : 0, ends);
   tlbCheck(t, 1 << g, write, ends);
-  if (write) depositVector(t, g, f.x, 0);
+  if (write) depositVector(t, g, from, 0);
   else fetchVector(t, g, f.x, 0);
   t.endSlow(site, ends);
   return true;
+}
+function vectorLiteral(t: Translator, f: { i: number; x: number }, g: number): void {
+  const ends: number[] = [];
+  t.ready(Ready.simd);
+  const site = t.slowSite();
+  literal(t, f.i);
+  tlbCheck(t, 1 << g, false, ends);
+  fetchVector(t, g, f.x, 0);
+  t.endSlow(site, ends);
 }
 const single = (t: Translator, write: boolean, f: VectorForm, offset: number, back: number): Emit =>
   moveVector(t, write, vectorSize(f), f.N, f.x, offset, back);
 
 export const emitLoadStoreFp: Handlers<typeof loadStoreFp, Translator, Emit> = {
-  LDR_lit_s: interpreted, LDR_lit_d: interpreted, LDR_lit_q: interpreted,
+  LDR_lit_s: (t, f) => vectorLiteral(t, f, 2),
+  LDR_lit_d: (t, f) => vectorLiteral(t, f, 3),
+  LDR_lit_q: (t, f) => vectorLiteral(t, f, 4),
   STNP_v: (t, f) => movePair(t, true, f, "off"),
   LDNP_v: (t, f) => movePair(t, false, f, "off"),
   STP_v_post: (t, f) => movePair(t, true, f, "post"),

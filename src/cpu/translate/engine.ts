@@ -15,17 +15,31 @@ import { dataReg } from "../a64/data-reg.ts";
 import { loadStore, loadStoreFp } from "../a64/load-store.ts";
 import { compile, type Table } from "../a64/pattern.ts";
 import { Jump, Next, Stop, type Cpu } from "../interpret/cpu.ts";
+import { crypto } from "../a64/crypto.ts";
+import { simdFp } from "../a64/simd-fp.ts";
+import { simdLoadStore } from "../a64/simd-load-store.ts";
+import { simdMove } from "../a64/simd-move.ts";
+import { simdThree } from "../a64/simd-three.ts";
+import { simdTwo } from "../a64/simd-two.ts";
+import { Fpcr } from "../fp/format.ts";
 import { execute } from "../interpret/hot.ts";
-import { simdInstructions } from "../interpret/simd-instructions.ts";
-import { Offset } from "../state.ts";
+import { Offset, Ready } from "../state.ts";
+import { slot } from "../sysreg.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
 import { BlockTable } from "./blocks.ts";
 import { emitBranch, emitSystem } from "./emit-control.ts";
 import { emitDataImm, emitDataReg } from "./emit-data.ts";
 import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
-import { emitSimd } from "./emit-simd.ts";
+import { Constants } from "./constants.ts";
+import { emitCrypto } from "./emit-crypto.ts";
+import { emitFp } from "./emit-fp.ts";
+import { emitMove } from "./emit-move.ts";
+import { emitStructures } from "./emit-structures.ts";
+import { emitThree } from "./emit-three.ts";
+import { emitTwo } from "./emit-two.ts";
+import { hostFeatures, type HostFeatures } from "./host-features.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
-import { BLOCK_LIMIT, disp, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
+import { BLOCK_LIMIT, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 64 * 1024 * 1024;
 /** Words in the pool. */
@@ -39,35 +53,38 @@ const LINES = Offset.LINES / 4;
 const NZCV = Offset.NZCV / 4;
 const BUDGET = Offset.BUDGET / 4;
 const HOST_FLAGS = Offset.HOST_FLAGS / 2;
+const READY = Offset.READY / 4;
+const MXCSR = Offset.MXCSR / 4;
+const FPCR = Offset.FPCR / 4;
+const FPSR = Offset.FPSR / 4;
+/** FPCR for which generated code computes as the guest wants; default NaNs are made by the interpreter. */
+const UNSUPPORTED = Fpcr.FZ | Fpcr.RMODE;
+/** All exceptions masked, no flag set, round to nearest, denormals as they are. */
+const MXCSR_CLEAN = 0x1f80;
 const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 4096 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
 const INDIRECT = -1;
 
 const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
-/** Done by the interpreter, or leaving for an exception that saves PSTATE. */
-const READS_SAVED = /^(MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
-const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*)$/;
+/** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
+const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
+const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEV|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
 
 function translations(): Translation[] {
-  const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean): Translation[] =>
+  const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean = () => false): Translation[] =>
     Object.keys(table).map(name => ({
-      ...compile(name, table[name] as string), emit: emitters[name] as Emitter | undefined, ends: ends(name),
-      readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name), keepsHostFlags: KEEPS.test(name),
+      ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter, ends: ends(name),
+      readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name),
+      keepsHostFlags: KEEPS.test(name), system: table === branch || table === system,
     }));
   return [
     ...of(branch, emitBranch, () => true),
     ...of(system, emitSystem, name => ENDS.test(name)),
-    ...of(dataImm, emitDataImm, () => false),
-    ...of(dataReg, emitDataReg, () => false),
-    ...of(loadStore, emitLoadStore, () => false),
-    ...of(loadStoreFp, emitLoadStoreFp, () => false),
-    ...simdInstructions.map(({ handle: _, ...e }) => {
-      const emit = (emitSimd as Readonly<Record<string, unknown>>)[e.name] as Emitter | undefined;
-      const flags = emit === undefined; // FCMP and its kin: the interpreter writes NZCV to the state
-      return { ...e, emit, ends: false, readsFlags: flags, readsSavedFlags: flags, writesFlags: false, keepsHostFlags: false };
-    }),
+    ...of(dataImm, emitDataImm), ...of(dataReg, emitDataReg), ...of(loadStore, emitLoadStore), ...of(loadStoreFp, emitLoadStoreFp),
+    ...of(simdFp, emitFp), ...of(simdThree, emitThree), ...of(simdTwo, emitTwo), ...of(simdMove, emitMove), ...of(crypto, emitCrypto),
+    ...of(simdLoadStore, emitStructures),
   ];
 }
 
@@ -89,30 +106,33 @@ export class Engine {
   translated = 0;
   exits = 0;
 
-  private constructor(cpu: Cpu, code: CodeMemory, blockLimit: number) {
+  private constructor(cpu: Cpu, code: CodeMemory, blockLimit: number, features: HostFeatures) {
     this.#cpu = cpu;
     this.#code = code;
     this.#asm = new Assembler(code);
-    this.#translator = new Translator(this.#asm, this.#sites, translations(), blockLimit);
-    const { enter, exit, indirect } = this.#common();
-    this.#translator.setCommon(exit, indirect);
+    this.#asm.avx = features.avx;
+    const constants = new Constants(code, 0);
+    this.#asm.at = constants.end;
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit);
+    const { enter, exit, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
+    this.#translator.setCommon(exit, indirect, makeReady);
     this.#enter = code.entry(enter);
     this.#first = this.#asm.at;
     this.wipe();
   }
   /**
    * Undefined when the host refuses executable memory or lacks an instruction. With a block limit of 1 every single
-   * instruction runs as generated code: for tests that count them.
+   * instruction runs as generated code: for tests that count them. `only`: the host's features, instead of those it has.
    */
-  static create(cpu: Cpu, blockLimit: number = BLOCK_LIMIT): Engine | undefined {
+  static create(cpu: Cpu, blockLimit: number = BLOCK_LIMIT, only?: HostFeatures): Engine | undefined {
     if (HOST !== "x64") return undefined;
     const code = CodeMemory.allocate(CODE_SIZE);
-    if (code === undefined || !hasLzcnt(code)) return undefined;
-    return new Engine(cpu, code, blockLimit);
+    const features = code === undefined ? undefined : hostFeatures(code);
+    return code === undefined || features === undefined ? undefined : new Engine(cpu, code, blockLimit, only ?? features);
   }
 
-  /** The code every block shares: entry, exit, and the jumps by address. */
-  #common(): { enter: number; exit: number; indirect: readonly number[] } {
+  /** The code every block shares: entry, exit, the jumps by address, and what makes SIMD&FP ready. */
+  #common(cleanMxcsr: number): { enter: number; exit: number; indirect: readonly number[]; makeReady: number } {
     const asm = this.#asm;
     const saved = [Reg.rbx, Reg.rbp, Reg.r12, Reg.r13, Reg.r14, Reg.r15];
     const enter = asm.at;
@@ -121,8 +141,16 @@ export class Engine {
     const state = this.#cpu.state.memory.pointer + 0x80;
     asm.constant(Reg.rbp, state % 2 ** 32 | 0, Math.floor(state / 2 ** 32) | 0);
     for (const [guest, host] of pinned) asm.load(1, host, Reg.rbp, disp(8 * guest));
+    asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
+    const unused = asm.jcc(CC.e);
+    asm.ldmxcsr(cleanMxcsr);
+    asm.patch(unused, asm.at);
     asm.jmpReg(Reg.rax);
     const exit = asm.at;
+    asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
+    const idle = asm.jcc(CC.e);
+    asm.stmxcsr(Reg.rbp, disp(Offset.MXCSR));
+    asm.patch(idle, asm.at);
     for (const [guest, host] of pinned) asm.store(1, Reg.rbp, disp(8 * guest), host);
     for (const r of saved.toReversed()) asm.pop(r);
     asm.ret();
@@ -140,7 +168,40 @@ export class Engine {
       asm.patch(asm.jmp(), exit);
       return start;
     });
-    return { enter, exit, indirect };
+    // rax = READY, set as CPACR_EL1.FPEN and FPCR allow; clobbers rcx
+    const makeReady = asm.at;
+    const { rax, rcx, rbp } = Reg;
+    asm.load(0, rcx, rbp, disp(slot.CPACR_EL1));
+    asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.EL), 0);
+    const el1 = asm.jcc(CC.ne);
+    asm.not(0, rcx);
+    asm.shift(Shift.shr, 0, rcx, 1); // EL0: both bits of FPEN
+    asm.load(0, rax, rbp, disp(slot.CPACR_EL1));
+    asm.not(0, rax);
+    asm.alu(Alu.or, 0, rcx, rax);
+    asm.not(0, rcx);
+    asm.patch(el1, asm.at);
+    asm.constant(rax, 0, 0);
+    asm.testImm(0, rcx, 1 << 20);
+    const trapped = asm.jcc(CC.e);
+    asm.constant(rax, Ready.simd, 0);
+    asm.load(0, rcx, rbp, disp(Offset.FPCR));
+    asm.testImm(0, rcx, UNSUPPORTED);
+    const unsupported = asm.jcc(CC.ne);
+    asm.ldmxcsr(cleanMxcsr);
+    asm.constant(rax, Ready.simd | Ready.fp, 0);
+    asm.patch(trapped, asm.at);
+    asm.patch(unsupported, asm.at);
+    asm.store(0, rbp, disp(Offset.READY), rax);
+    asm.ret();
+    return { enter, exit, indirect, makeReady };
+  }
+
+  /** What TypeScript changed since generated code was left may have trapped SIMD&FP, or asked for other arithmetic. */
+  #checkReady(): void {
+    const cpu = this.#cpu;
+    const { x } = cpu;
+    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (((x[FPCR] as number) & UNSUPPORTED) === 0 ? Ready.simd | Ready.fp : Ready.simd);
   }
 
   /** As `execute` of the interpreter: up to about `limit` instructions; returns how many. */
@@ -164,7 +225,12 @@ export class Engine {
       }
       const nzcv = (x[NZCV] as number) >>> 28;
       flags[HOST_FLAGS] = ((nzcv & 8) << 12) | ((nzcv & 4) << 12) | ((~nzcv & 2) << 7) | (nzcv & 1);
+      if ((x[READY] as number) !== 0) this.#checkReady();
       const site = this.#enter(this.#code.pointer + host);
+      if (((x[READY] as number) & Ready.fp) !== 0) { // invalid; divide by zero, overflow, underflow, inexact: one bit further up
+        const raised = x[MXCSR] as number;
+        x[FPSR] = (x[FPSR] as number) | (raised & 1) | ((raised >> 1) & 0x1e);
+      }
       const f = flags[HOST_FLAGS] as number;
       x[NZCV] = ((f & 0x8000) << 16) | ((f & 0x4000) << 16) | ((~f & 0x100) << 21) | ((f & 1) << 28);
       host = -1;
@@ -185,7 +251,8 @@ export class Engine {
           const n = execute(cpu, left);
           return limit - left + n;
         }
-        case SiteKind.interpret: {
+        case SiteKind.interpret:
+        case SiteKind.unready: {
           const left = sites.left[site] as number;
           const budget: number = (x[BUDGET] as number) + left;
           const word = sites.word[site] as number;
@@ -194,7 +261,7 @@ export class Engine {
           const result = op.run(cpu, op.f);
           if (result === Next) {
             cpu.advance();
-            if (generation === this.#generation) {
+            if (generation === this.#generation && sites.kind[site] === SiteKind.interpret) {
               host = sites.resume[site] as number; // the budget was taken for the whole block already
               continue;
             }
@@ -361,12 +428,4 @@ export class Engine {
     this.#clearJumps(0);
     this.#clearJumps(1);
   }
-}
-
-/** LZCNT decodes as BSR on hosts that lack it: try. */
-function hasLzcnt(code: CodeMemory): boolean {
-  const asm = new Assembler(code);
-  asm.lzcnt(1, Reg.rax, Reg.rdi);
-  asm.ret();
-  return code.entry(0)(1) === 63;
 }

@@ -11,6 +11,9 @@ export const SiteKind = {
   linkFar: 3,
   /** Interrupts may be taken before the instruction at lo, hi; left: instructions of the block from there. */
   look: 4,
+  /** An instruction for the interpreter because SIMD&FP is not ready (trapped, or FPCR): as `interpret`, but what follows in
+   *  the block relies on the same, and is not come back to. */
+  unready: 5,
 } as const;
 
 const MAX = 1 << 20;

@@ -8,14 +8,21 @@
 // NZCV lives in EFLAGS between a setter and its reader where nothing in between destroys it, with CF = !C throughout (as
 // after a subtraction); otherwise in the state as HOST_FLAGS. Liveness within the block decides whether it is saved.
 //
+// v0..v31 are kept in xmm registers within a block (vectors.ts). SIMD&FP must be *ready*: once per block a bit in the state
+// is asked, which says that it is not trapped, and for arithmetic that FPCR asks for what MXCSR does. When the bit is not
+// set, the common code sets it if it may; else that instruction is interpreted, and the rest of the block left.
+//
 // A block starts with the budget: it is left when the slice is used up, and only there. A load or store that misses the
 // TLB, and every instruction without an emitter, leaves to TypeScript by a *site* (site.ts) and comes back behind itself.
 import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
-import { Offset } from "../state.ts";
+import { Offset, Ready } from "../state.ts";
 import { Alu, Assembler, CC, Reg } from "./assembler.ts";
+import type { Constants } from "./constants.ts";
+import type { HostFeatures } from "./host-features.ts";
 import type { SiteTable } from "./sites.ts";
 import { SiteKind } from "./sites.ts";
+import { VectorRegisters } from "./vectors.ts";
 
 export type Fields = Readonly<Record<string, number>>;
 /** Emits one instruction. False: nothing was emitted, the interpreter must do it. */
@@ -30,6 +37,21 @@ export interface Translation extends Encoding {
   readonly keepsHostFlags: boolean;
   /** Nothing of the block comes after it. */
   readonly ends: boolean;
+  /** May leave, or change what SIMD&FP relies on: nothing is kept in vector registers. */
+  readonly system: boolean;
+}
+/** The emitter of encodings that are left to the interpreter. */
+export const interpreted = (): false => false;
+/** A way out of the block, emitted behind it. */
+interface Cold {
+  readonly ends: readonly number[];
+  readonly site: number;
+  /** Vector registers to store on the way out, and to load when coming back to `back`. */
+  readonly spill: readonly number[] | undefined;
+  readonly reload: readonly number[] | undefined;
+  /** For SIMD&FP that is not ready: the bits of `Ready` that it needs. */
+  readonly ready: number;
+  readonly back: number;
 }
 interface Decoded { readonly word: number; readonly entry: Translation | undefined; readonly f: Fields }
 
@@ -78,7 +100,12 @@ export class Translator {
   readonly sites: SiteTable;
   readonly #decoder: Decoder<Translation>;
   readonly #decoded = new Map<number, Decoded>();
+  readonly vectors: VectorRegisters;
+  readonly constants: Constants;
+  readonly features: HostFeatures;
   #exit = 0;
+  /** Bits of `Ready` that were asked in this block. */
+  #blockReady = 0;
   #indirect: readonly number[] = [];
   // the block being made
   el = 1;
@@ -89,22 +116,27 @@ export class Translator {
   #flagsLive = false;
   #spAligned = false;
   /** Slow paths to emit behind the block: jump ends, and where to come back. */
-  readonly #cold: { readonly ends: number[]; readonly site: number }[] = [];
+  readonly #cold: Cold[] = [];
   #current: Decoded | undefined;
 
   readonly #blockLimit: number;
 
-  constructor(asm: Assembler, sites: SiteTable, entries: readonly Translation[], blockLimit: number) {
+  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number) {
     this.#blockLimit = blockLimit;
     this.asm = asm;
+    this.constants = constants;
+    this.features = features;
+    this.vectors = new VectorRegisters(asm);
     this.sites = sites;
     this.#decoder = new Decoder(entries);
   }
-  /** Host offsets of the common code: the exit, and the indirect jumps of EL0 and EL1. */
-  setCommon(exit: number, indirect: readonly number[]): void {
+  /** Host offsets of the common code: the exit, the indirect jumps of EL0 and EL1, and what makes SIMD&FP ready. */
+  setCommon(exit: number, indirect: readonly number[], makeReady: number): void {
     this.#exit = exit;
     this.#indirect = indirect;
+    this.#makeReady = makeReady;
   }
+  #makeReady = 0;
 
   #decode(word: number): Decoded {
     let d = this.#decoded.get(word);
@@ -134,12 +166,14 @@ export class Translator {
     this.#length = list.length;
     this.#flagsLive = false;
     this.#spAligned = false;
+    this.#blockReady = 0;
     this.#cold.length = 0;
+    this.vectors.clear();
     this.looked.length = 0;
 
     // head
     asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), list.length);
-    this.#cold.push({ ends: [asm.jcc(CC.s)], site: this.sites.add(SiteKind.budget, lo, hi, 0, list.length, 0) });
+    this.#leave(asm.jcc(CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, list.length, 0));
 
     let ended = false;
     for (let i = 0; i < list.length; i++) {
@@ -151,24 +185,41 @@ export class Translator {
       this.pcHi = hi; // a block stays in its page
       const { entry } = d;
       this.#saveNeeded = entry?.writesFlags === true && this.#mustSave(list, i, page, first);
+      if (entry === undefined || entry.system) this.vectors.flush();
       let emitted = false;
       if (entry?.emit !== undefined) emitted = entry.emit(this, d.f as never) !== false;
       if (!emitted) this.#interpret(d.word);
       if (!emitted || (!keepsHostFlags(d) && entry?.writesFlags !== true)) this.#flagsLive = false;
+      if (!emitted && entry?.system === true) this.#blockReady = 0;
       ended = emitted && entry?.ends === true;
       if (!this.#keepsSp(entry, d.f)) this.#spAligned = false;
     }
     if (!ended) {
+      this.vectors.flush();
       const low = (lo >>> 0) + 4 * list.length;
       this.goto(low | 0, low > 0xffff_ffff ? (hi + 1) | 0 : hi);
     }
-    for (const { ends, site } of this.#cold) {
-      for (const end of ends) asm.patch(end, asm.at);
-      asm.constant(Reg.rax, site, 0);
-      asm.patch(asm.jmp(), this.#exit);
-    }
+    for (const cold of this.#cold) this.#emitCold(cold);
     return list.length;
   }
+  #emitCold({ ends, site, spill, reload, ready, back }: Cold): void {
+    const { asm } = this;
+    for (const end of ends) asm.patch(end, asm.at);
+    if (ready !== 0) {
+      asm.patch(asm.call(), this.#makeReady);
+      asm.testImm(0, Reg.rax, ready);
+      asm.patch(asm.jcc(CC.ne), back);
+    }
+    if (spill !== undefined) this.vectors.storeList(spill);
+    asm.constant(Reg.rax, site, 0);
+    asm.patch(asm.jmp(), this.#exit);
+    if (reload === undefined) return;
+    this.sites.setResume(site, asm.at);
+    this.vectors.loadList(reload);
+    asm.patch(asm.jmp(), back);
+  }
+  /** A jump that leaves the block where no vector register is held. */
+  #leave(end: number, site: number): void { this.#cold.push({ ends: [end], site, spill: undefined, reload: undefined, ready: 0, back: 0 }); }
 
   // --- flags -------------------------------------------------------------------------------------------------------
 
@@ -313,8 +364,7 @@ export class Translator {
   #samePage(lo: number, hi: number): boolean { return ((lo ^ this.pcLo) & -4096) === 0 && hi === this.pcHi; }
   /** The jump whose rel32 ends at `end` leads to a block, once it is linked. */
   #link(lo: number, hi: number, end: number): void {
-    const site = this.sites.add(this.#samePage(lo, hi) ? SiteKind.link : SiteKind.linkFar, lo, hi, 0, 0, end);
-    this.#cold.push({ ends: [end], site });
+    this.#leave(end, this.sites.add(this.#samePage(lo, hi) ? SiteKind.link : SiteKind.linkFar, lo, hi, 0, 0, end));
   }
   gotoOffset(offset: number): void {
     const low = (this.pcLo >>> 0) + offset;
@@ -323,25 +373,40 @@ export class Translator {
   /** Leaves this instruction to the interpreter: out, and back behind it. */
   #interpret(word: number): void {
     const asm = this.asm;
+    this.vectors.flush();
     if (this.#flagsLive) this.saveFlags(); // it may read them, or save PSTATE
     const site = this.sites.add(SiteKind.interpret, this.pcLo, this.pcHi, word, this.#length - this.#index - 1, 0);
     asm.constant(Reg.rax, site, 0);
     asm.patch(asm.jmp(), this.#exit);
     this.sites.setResume(site, asm.at);
   }
+  /**
+   * SIMD&FP is used from here on: `bits` of `Ready`. The instruction needs up to `count` vector registers. Clobbers EFLAGS.
+   */
+  ready(bits: number, count = 6): void {
+    this.vectors.reserve(count);
+    if ((this.#blockReady & bits) === bits) return;
+    this.asm.test8(Reg.rbp, disp(Offset.READY), bits);
+    const end = this.asm.jcc(CC.e);
+    const site = this.sites.add(SiteKind.unready, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
+    this.#cold.push({ ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at });
+    this.#blockReady |= bits | Ready.simd;
+    this.#flagsLive = false;
+  }
   /** Where failed fast paths of this instruction go. The resume point is set by `endSlow`. */
   slowSite(): number {
+    this.#spill = this.vectors.dirty();
     return this.sites.add(SiteKind.interpret, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
   }
-  endSlow(site: number, ends: number[]): void {
+  #spill: number[] | undefined;
+  endSlow(site: number, ends: readonly number[]): void {
     this.sites.setResume(site, this.asm.at);
-    this.#cold.push({ ends, site });
+    this.#cold.push({ ends, site, spill: this.#spill, reload: this.vectors.held(), ready: 0, back: this.asm.at });
   }
   /** A jump that leaves behind this instruction, for the engine to look at interrupts. */
   lookBehind(end: number): void {
     const low = (this.pcLo >>> 0) + 4;
-    const site = this.sites.add(SiteKind.look, low | 0, low > 0xffff_ffff ? (this.pcHi + 1) | 0 : this.pcHi, 0, this.#length - this.#index - 1, 0);
-    this.#cold.push({ ends: [end], site });
+    this.#leave(end, this.sites.add(SiteKind.look, low | 0, low > 0xffff_ffff ? (this.pcHi + 1) | 0 : this.pcHi, 0, this.#length - this.#index - 1, 0));
   }
   /** For SP as base: leaves when it is not a multiple of 16. */
   checkSp(ends: number[]): void {

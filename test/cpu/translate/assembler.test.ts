@@ -4,7 +4,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CodeMemory } from "../../../ffi/code.ts";
-import { Alu, Assembler, CC, Packed, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
+import { Alu, Assembler, CC, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
+import { X, XShift } from "../../../src/cpu/translate/vector-op.ts";
 import { ensureDebianPackages } from "../../support/packages.ts";
 
 beforeAll(() => ensureDebianPackages(["binutils"]), 300_000);
@@ -78,19 +79,22 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.push(r12), "push r12"],
   [a => a.pop(rbx), "pop rbx"],
   [a => a.ret(), "ret"],
-  [a => a.loadVector(rax, 16), "movups xmm0,XMMWORD PTR [rax+0x10]"],
-  [a => a.storeVector(rbp, 0x180), "movups XMMWORD PTR [rbp+0x180],xmm0"],
-  [a => a.zeroVector(), "xorps xmm0,xmm0"],
-  [a => a.packed(Packed.and, rbp, 16), "pand xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.or, rbp, 16), "por xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.xor, rbp, 0x180), "pxor xmm0,XMMWORD PTR [rbp+0x180]"],
-  [a => a.packed(Packed.cmpeqb, rbp, 16), "pcmpeqb xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.cmpeqw, rbp, 16), "pcmpeqw xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.cmpeqd, rbp, 16), "pcmpeqd xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.cmpeqq, rbp, 16), "pcmpeqq xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.maxub, rbp, 16), "pmaxub xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.maxuw, rbp, 16), "pmaxuw xmm0,XMMWORD PTR [rbp+0x10]"],
-  [a => a.packed(Packed.maxud, rbp, 16), "pmaxud xmm0,XMMWORD PTR [rbp+0x10]"],
+  [a => a.aluConstant8(Alu.cmp, rax, 1), "cmp al,0x1"],
+  [a => a.aluConstant8(Alu.or, rsi, 1), "or sil,0x1"],
+  [a => a.alu8(Alu.cmp, rax, rcx), "cmp al,cl"],
+  [a => a.alu8(Alu.or, r8, rdi), "or r8b,dil"],
+  [a => a.test8(rbp, 0xfc, 2), "test BYTE PTR [rbp+0xfc],0x2"],
+  [a => a.signExtendRax(1), "cqo"],
+  [a => a.signExtendRax(0), "cdq"],
+  [a => a.idiv(1, rcx), "idiv rcx"],
+  [a => a.idiv(0, r8), "idiv r8d"],
+  [a => a.crc32c(0, rax, rsi), "crc32 eax,sil"],
+  [a => a.crc32c(1, rax, r8), "crc32 eax,r8w"],
+  [a => a.crc32c(2, rax, rcx), "crc32 eax,ecx"],
+  [a => a.crc32c(3, rax, r8), "crc32 rax,r8"],
+  [a => a.cpuid(), "cpuid"],
+  [a => a.xgetbv(), "xgetbv"],
+  [a => a.stmxcsr(rbp, 0x100), "stmxcsr DWORD PTR [rbp+0x100]"],
 ];
 
 function disassemble(bytes: Uint8Array): string[] {
@@ -107,6 +111,84 @@ test("every form is what objdump says it is", () => {
   const asm = new Assembler(code as CodeMemory);
   for (const [emit] of forms) emit(asm);
   expect(disassemble((code as CodeMemory).bytes.slice(0, asm.at))).toEqual(forms.map(([, text]) => text));
+});
+
+/** Assembles with or without AVX and reads back. */
+function vectorForms(avx: boolean, emit: (a: Assembler) => void): string[] {
+  const code = CodeMemory.allocate(65536) as CodeMemory;
+  const asm = new Assembler(code);
+  asm.avx = avx;
+  emit(asm);
+  return disassemble(code.bytes.slice(0, asm.at));
+}
+/** Instructions whose name shows their immediate (1), or whose name here is not theirs. */
+const renamed: Readonly<Record<string, string>> = {
+  cmpps: "cmpltps", cmppd: "cmpltpd", cmpss: "cmpltss", cmpsd: "cmpltsd", pclmulqdq: "pclmulhqlqdq",
+};
+const names = Object.keys(X) as (keyof typeof X)[];
+const shown = (name: string): string => renamed[name] ?? name.replace("Store", "");
+const VEX_ONLY = /^(fn?m(add|sub)|psllv|psrlv|psrav)/, SSE_ONLY = /^sha/;
+const hasImmediate = (name: keyof typeof X): boolean => ((X[name] >> 10) & 3) === 3 || /^(cmp[ps]|pshufd|shufps|pinsrw)/.test(name);
+const emitAll = (list: readonly (keyof typeof X)[]) => (a: Assembler): void => list.forEach(name => a.x2(X[name], 9, 10, hasImmediate(name) ? 1 : -1));
+
+test("every vector instruction is the one its name says, as SSE and as AVX", () => {
+  const sse = names.filter(name => !VEX_ONLY.test(name)), avx = names.filter(name => !SSE_ONLY.test(name));
+  expect(vectorForms(false, emitAll(sse)).map(line => line.split(" ")[0])).toEqual(sse.map(shown));
+  expect(vectorForms(true, emitAll(avx)).map(line => line.split(" ")[0])).toEqual(avx.map(name => `v${shown(name)}`));
+});
+
+test("vector operands stand where they belong", () => {
+  const emit = (a: Assembler): void => {
+    a.x3(X.paddd, 4, 5, 12);
+    a.x3(X.mulsd, 9, 9, 3);
+    a.x2m(X.movups, 12, rax, 16);
+    a.x2m(X.movapsStore, 4, rbp, 0x180);
+    a.x3m(X.pand, 4, 5, r12, 0);
+    a.x2(X.movd, 4, r8, -1, 1);
+    a.x2(X.movdStore, 12, rcx);
+    a.x2(X.pextrd, 4, rax, 1, 1);
+    a.x3g(X.pinsrb, 4, 4, r8, 3);
+    a.x2(X.pmovmskb, rax, 12);
+    a.x2(X.cvttsd2si, rax, 4, -1, 1);
+    a.xShift(XShift.psrld, 9, 4, 3);
+    a.xShift(XShift.pslldq, 12, 12, 8);
+    a.xZero(4);
+    a.xMove(4, 4);
+  };
+  expect(vectorForms(true, emit)).toEqual([
+    "vpaddd xmm4,xmm5,xmm12", "vmulsd xmm9,xmm9,xmm3", "vmovups xmm12,XMMWORD PTR [rax+0x10]", "vmovaps XMMWORD PTR [rbp+0x180],xmm4",
+    "vpand xmm4,xmm5,XMMWORD PTR [r12+0x0]", "vmovq xmm4,r8", "vmovd ecx,xmm12", "vpextrq rax,xmm4,0x1", "vpinsrb xmm4,xmm4,r8d,0x3",
+    "vpmovmskb eax,xmm12", "vcvttsd2si rax,xmm4", "vpsrld xmm9,xmm4,0x3", "vpslldq xmm12,xmm12,0x8", "vxorps xmm4,xmm4,xmm4",
+  ]);
+  expect(vectorForms(false, emit)).toEqual([
+    "movaps xmm4,xmm5", "paddd xmm4,xmm12", "mulsd xmm9,xmm3", "movups xmm12,XMMWORD PTR [rax+0x10]", "movaps XMMWORD PTR [rbp+0x180],xmm4",
+    "movaps xmm4,xmm5", "pand xmm4,XMMWORD PTR [r12+0x0]", "movq xmm4,r8", "movd ecx,xmm12", "pextrq rax,xmm4,0x1", "pinsrb xmm4,r8d,0x3",
+    "pmovmskb eax,xmm12", "cvttsd2si rax,xmm4", "movaps xmm9,xmm4", "psrld xmm9,0x3", "pslldq xmm12,0x8", "xorps xmm4,xmm4",
+  ]);
+});
+
+test("constants are reached from the end of the instruction, also behind an immediate", () => {
+  const emit = (a: Assembler): void => {
+    a.x3c(X.andps, 0, 0, 0x100);
+    a.x2c(X.pshufd, 9, 0x110, 0x4e);
+    a.ldmxcsr(0x120);
+  };
+  const code = CodeMemory.allocate(65536) as CodeMemory;
+  const asm = new Assembler(code);
+  emit(asm);
+  const file = join(mkdtempSync(join(tmpdir(), "hv-asm-")), "code");
+  writeFileSync(file, code.bytes.slice(0, asm.at));
+  const text = Bun.spawnSync(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", file]).stdout.toString();
+  expect([...text.matchAll(/# (0x[0-9a-f]+)/g)].map(m => m[1])).toEqual(["0x100", "0x110", "0x120"]);
+});
+
+test("an SSE instruction refuses to overwrite its second operand", () => {
+  expect(() => vectorForms(false, a => a.x3(X.psubd, 4, 5, 4))).toThrow();
+});
+
+test("shifts by immediate", () => {
+  const kinds = Object.entries(XShift);
+  expect(vectorForms(true, a => kinds.forEach(([, kind]) => a.xShift(kind, 4, 12, 3)))).toEqual(kinds.map(([name]) => `v${name} xmm4,xmm12,0x3`));
 });
 
 test("jumps lead where they are patched to", () => {
