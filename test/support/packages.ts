@@ -29,3 +29,16 @@ export function run(command: readonly string[], input?: Uint8Array): { readonly 
   const done = Bun.spawnSync([...command], { stdin: input === undefined ? null : Buffer.from(input) });
   return { code: done.exitCode, stdout: new Uint8Array(done.stdout), stderr: done.stderr.toString() };
 }
+
+/** Makes sure that arm64 programs run here: an emulator and the C library of that architecture. */
+export function ensureArm64Programs(): void {
+  if (process.arch === "arm64") return;
+  const foreign = Bun.spawnSync(["dpkg", "--print-foreign-architectures"]).stdout.toString().split("\n");
+  if (!foreign.includes("arm64")) {
+    const add = Bun.spawnSync(["dpkg", "--add-architecture", "arm64"]);
+    if (add.exitCode !== 0) throw new Error(`this test needs Debian packages for arm64, and dpkg refuses them: ${add.stderr.toString()}`);
+  }
+  ensureDebianPackages(["qemu-user-static", "libc6:arm64"]);
+}
+/** What arm64 programs are started with. */
+export const arm64Runner: readonly string[] = process.arch === "arm64" ? [] : ["qemu-aarch64-static"];
