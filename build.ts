@@ -1,11 +1,13 @@
 // build.ts — `npm run build`: hv for this host as one executable, dist/hv. With --all: for every platform, from any host,
-// with their checksums; the macOS one is signed. What can be started here is started once to see that it works.
+// with their checksums; the macOS one is signed; --pack adds
+// archives, a Homebrew formula and npm packages. What can be started here is started once to see that it works.
 // The threads' files are entries of their own: a Worker's address is relative to the root of the entries (src).
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
 import { grantedBy, signMachO } from "./src/host/release/code-signature.ts";
+import { packAll } from "./src/host/release/pack.ts";
 import { hostTarget, runner, targets, type Target } from "./src/host/release/targets.ts";
 
 const ENTITLEMENTS = join(import.meta.dir, "src/host/release/entitlements.plist");
@@ -43,8 +45,8 @@ function tryOut(command: readonly string[]): void {
   }
 }
 
-/** The executables of every platform in a directory, and SHA256SUMS as `sha256sum -c` reads it. */
-export async function buildAll(directory: string): Promise<readonly { readonly target: Target; readonly path: string; readonly tried: boolean }[]> {
+/** The executables of every platform in a directory, and SHA256SUMS as `sha256sum -c` reads it; packed as well, if asked. */
+export async function buildAll(directory: string, pack = false): Promise<readonly { readonly target: Target; readonly path: string; readonly tried: boolean }[]> {
   mkdirSync(directory, { recursive: true });
   const made = [];
   for (const target of targets) {
@@ -52,7 +54,8 @@ export async function buildAll(directory: string): Promise<readonly { readonly t
     await build(path, target);
     made.push({ target, path, tried: runner(target) !== undefined });
   }
-  const sums = made.map(({ path }) => `${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${basename(path)}\n`);
+  const files = [...made.map(({ path }) => basename(path)), ...(pack ? packAll(directory, manifest.version) : [])];
+  const sums = files.map(name => `${createHash("sha256").update(readFileSync(join(directory, name))).digest("hex")}  ${name}\n`);
   writeFileSync(join(directory, "SHA256SUMS"), sums.join(""));
   return made;
 }
@@ -60,12 +63,13 @@ export async function buildAll(directory: string): Promise<readonly { readonly t
 if (import.meta.main) {
   const dist = join(import.meta.dir, "dist"), words = process.argv.slice(2);
   const size = (path: string): string => `${(Bun.file(path).size / 2 ** 20).toFixed(1)} MiB`;
-  if (words.some(word => word !== "--all")) {
-    console.error("usage: npm run build [-- --all]");
+  const pack = words.includes("--pack");
+  if (words.some(word => word !== "--all" && word !== "--pack") || (pack && !words.includes("--all"))) {
+    console.error("usage: npm run build [-- --all [--pack]]");
     process.exit(2);
   }
   if (words.includes("--all")) {
-    for (const { path, tried } of await buildAll(dist)) console.log(`${path}: ${size(path)}, hv ${manifest.version}${tried ? "" : " (cannot be started on this host)"}`);
+    for (const { path, tried } of await buildAll(dist, pack)) console.log(`${path}: ${size(path)}, hv ${manifest.version}${tried ? "" : " (cannot be started on this host)"}`);
     console.log(`${join(dist, "SHA256SUMS")}`);
   } else {
     mkdirSync(dist, { recursive: true });

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   inspect: { about: "Say what a kernel, initrd or device tree file is", load: async () => as(await import("./cli/inspect.ts")) },
   initramfs: { about: "Make an initramfs from a directory or a tar", load: async () => as(await import("./cli/initramfs.ts")) },
   doctor: { about: "Say what this host offers", load: async () => as(await import("./cli/doctor.ts")) },
+  report: { about: "Write down what works on this host, to send in", load: async () => as(await import("./cli/report.ts")) },
 };
 
 const usage = (): string => `hv ${manifest.version}: ${manifest.description.replace(/^A/, "a")}.
