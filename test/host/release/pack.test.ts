@@ -46,7 +46,7 @@ describe("npm", () => {
     app = join(place, "app");
     mkdirSync(app);
     writeFileSync(join(app, "package.json"), "{}\n");
-    const run = Bun.spawnSync(["npm", "install", "--offline", "--no-audit", "--no-fund", "--omit=optional", join(place, `npm/hv-${host}`), join(place, "npm/hv")], { cwd: app, env: { ...process.env, npm_config_update_notifier: "false" } });
+    const run = Bun.spawnSync(["npm", "install", "--install-links", "--offline", "--no-audit", "--no-fund", "--omit=optional", join(place, `npm/hv-${host}`), join(place, "npm/hv")], { cwd: app, env: { ...process.env, npm_config_update_notifier: "false" } });
     if (run.exitCode !== 0) throw new Error(run.stderr.toString());
     hv = join(app, "node_modules/.bin/hv");
   });
