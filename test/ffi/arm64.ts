@@ -28,7 +28,7 @@ const registers = [stored[2], stored[3]].map(value => `0x${(value as bigint).toS
 const whole = code(...movAddress(9, Number(out)), 0xa9000520 /* stp x0, x1, [x9] */, 0xa9010d22 /* stp x2, x3, [x9, #16] */, 0x52800000 /* mov w0, #0 */, 0xd65f03c0);
 function call(level: keyof typeof declarations, name: string, ...args: readonly unknown[]): string[] {
   stored.fill(0xdead_beef_dead_beefn);
-  const symbols = linkSymbols({ [name]: { ...declarations[level][name], ptr: whole } as never }).symbols as Record<string, (...all: unknown[]) => number>;
+  const symbols = linkSymbols({ [name]: { ...declarations[level][name], ptr: whole } as never }).symbols as unknown as Record<string, (...all: unknown[]) => number>;
   (symbols[name] as (...all: unknown[]) => number)(...args);
   return Array.from({ length: args.length }, (_, i) => `0x${(stored[i] as bigint).toString(16)}`);
 }
