@@ -312,6 +312,7 @@ export class StandIn implements Disposable {
     const id = Array.from({ length: MAX_VCPUS }, (_, i) => i).find(i => Atomics.compareExchange(this.shared, Word.ALIVE + i, 0, 1) === 0);
     if (id === undefined || (this.#gic !== undefined && id > 0)) return Status.HV_NO_RESOURCES;
     Atomics.add(this.shared, Word.VCPUS, 1);
+    Atomics.store(this.shared, Word.CANCEL + id, 0);
     const memory = new MemoryMap();
     for (const one of this.#regions()) memory.add(one.ipa, NativeMemory.at(one.host, one.size), one.size, (one.flags & 2) === 0);
     const clock = { ticks: () => this.#now() - vcpu.offset, frequency: FREQUENCY, wallSeconds: () => 0 };
