@@ -157,7 +157,7 @@ export class Assembler {
     const map = (op >> 10) & 3, prefix = (op >> 8) & 3;
     const wide = w | ((op >> 12) & 1);
     const far = (reg >> 3) | (base >> 3) << 1; // extensions of ModRM.reg and ModRM.rm
-    if (this.avx && ((op >> 10) !== 2 || prefix !== 0)) { // SHA has no VEX form
+    if (this.avx && (map === 1 || prefix !== 0)) { // SHA has no VEX form
       const low = ((v < 0 ? 15 : ~v & 15) << 3) | prefix;
       if (map === 1 && wide === 0 && (far & 2) === 0) {
         this.byte(0xc5);
@@ -199,8 +199,8 @@ export class Assembler {
     this.#vector(op, w, to, this.#first(to, a, b), b); this.#modRM(to, b); this.#immediate(imm);
   }
   /** b at [base + disp]: aligned to 16 bytes when the whole is read. */
-  x3m(op: number, to: number, a: number, base: number, disp: number, imm = -1): void {
-    this.#vector(op, 0, to, this.#first(to, a, -1), base); this.#memory(to, base, disp); this.#immediate(imm);
+  x3m(op: number, to: number, a: number, base: number, disp: number, imm = -1, w = 0): void {
+    this.#vector(op, w, to, this.#first(to, a, -1), base); this.#memory(to, base, disp); this.#immediate(imm);
   }
   /** b a constant in code memory. */
   x3c(op: number, to: number, a: number, constant: number, imm = -1): void {
@@ -230,6 +230,13 @@ export class Assembler {
   // --- further general instructions ---
   aluConstant8(op: number, to: number, imm: number): void { this.#rex(0, 0, 0, to, byteNeedsRex(to)); this.byte(0x80); this.#modRM(op, to); this.byte(imm); }
   alu8(op: number, to: number, from: number): void { this.#rex(0, from, 0, to, byteNeedsRex(to) || byteNeedsRex(from)); this.byte(op << 3); this.#modRM(from, to); }
+  /** Compares 1 << log2 bytes at [base + disp] with a register. */
+  cmpMemory(log2: number, base: number, disp: number, from: number): void {
+    if (log2 === 1) this.byte(0x66);
+    this.#rex(log2 === 3 ? 1 : 0, from, 0, base, log2 === 0 && byteNeedsRex(from));
+    this.byte(log2 === 0 ? 0x38 : 0x39);
+    this.#memory(from, base, disp);
+  }
   test8(base: number, disp: number, imm: number): void { this.#rex(0, 0, 0, base); this.byte(0xf6); this.#memory(0, base, disp); this.byte(imm); }
   /** rdx:rax = rax sign-extended. */
   signExtendRax(w: number): void { this.#rex(w, 0, 0, 0); this.byte(0x99); }

@@ -5,7 +5,8 @@ import type { dataReg } from "../a64/data-reg.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
-import { interpreted, type Translator } from "./translator.ts";
+import { emitCrc32, emitCrc32c } from "./emit-crypto.ts";
+import type { Translator } from "./translator.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
@@ -350,6 +351,18 @@ function shiftBy(t: Translator, f: Three, op: number): void {
   if (f.f === 0) t.asm.mov(0, rax, rax);
   t.put(f.d, rax);
 }
+/** rax: fields of `bits` exchanged with their neighbours; `mask` has the lower ones of each pair. */
+function exchange(t: Translator, w: number, bits: number, mask: number): void {
+  const { asm } = t;
+  asm.constant(rcx, mask, w === 0 ? 0 : mask);
+  asm.mov(w, rdx, rax);
+  asm.shift(Shift.shr, w, rax, bits);
+  asm.alu(Alu.and, w, rax, rcx);
+  asm.alu(Alu.and, w, rdx, rcx);
+  asm.shift(Shift.shl, w, rdx, bits);
+  asm.alu(Alu.or, w, rax, rdx);
+}
+
 export const emitDataReg: Handlers<typeof dataReg, Translator, Emit> = {
   AND_reg: (t, f) => logic(t, f, Alu.and, false),
   BIC_reg: (t, f) => logic(t, f, Alu.and, true),
@@ -401,15 +414,45 @@ export const emitDataReg: Handlers<typeof dataReg, Translator, Emit> = {
     asm.patch(end, asm.at);
     t.put(f.d, rax);
   },
-  SDIV: interpreted,
+  SDIV: (t, f) => {
+    const { asm } = t;
+    t.copy(f.n, rax);
+    t.copy(f.m, rcx);
+    asm.aluImm(Alu.cmp, f.f, rcx, 0);
+    const some = asm.jcc(CC.ne);
+    asm.constant(rax, 0, 0);
+    const zero = asm.jmp();
+    asm.patch(some, asm.at);
+    asm.aluImm(Alu.cmp, f.f, rcx, -1);
+    const ordinary = asm.jcc(CC.ne);
+    asm.neg(f.f, rax); // x86 traps for the smallest number
+    const negated = asm.jmp();
+    asm.patch(ordinary, asm.at);
+    asm.signExtendRax(f.f);
+    asm.idiv(f.f, rcx);
+    asm.patch(zero, asm.at);
+    asm.patch(negated, asm.at);
+    t.put(f.d, rax);
+  },
   LSLV: (t, f) => shiftBy(t, f, Shift.shl),
   LSRV: (t, f) => shiftBy(t, f, Shift.shr),
   ASRV: (t, f) => shiftBy(t, f, Shift.sar),
   RORV: (t, f) => shiftBy(t, f, Shift.ror),
-  CRC32B: interpreted, CRC32H: interpreted, CRC32W: interpreted, CRC32X: interpreted,
-  CRC32CB: interpreted, CRC32CH: interpreted, CRC32CW: interpreted, CRC32CX: interpreted,
-  RBIT: interpreted,
-  REV16: interpreted,
+  CRC32B: emitCrc32(0), CRC32H: emitCrc32(1), CRC32W: emitCrc32(2), CRC32X: emitCrc32(3),
+  CRC32CB: emitCrc32c(0), CRC32CH: emitCrc32c(1), CRC32CW: emitCrc32c(2), CRC32CX: emitCrc32c(3),
+  RBIT: (t, f) => {
+    t.copy(f.n, rax);
+    t.asm.bswap(f.f, rax);
+    exchange(t, f.f, 4, 0x0f0f_0f0f);
+    exchange(t, f.f, 2, 0x3333_3333);
+    exchange(t, f.f, 1, 0x5555_5555);
+    t.put(f.d, rax);
+  },
+  REV16: (t, f) => {
+    t.copy(f.n, rax);
+    exchange(t, f.f, 8, 0x00ff_00ff);
+    t.put(f.d, rax);
+  },
   REV_w: (t, f) => {
     t.copy(f.n, rax);
     t.asm.bswap(0, rax);
@@ -430,5 +473,13 @@ export const emitDataReg: Handlers<typeof dataReg, Translator, Emit> = {
     t.asm.lzcnt(f.f, rax, t.get(f.n, rax));
     t.put(f.d, rax);
   },
-  CLS: interpreted,
+  CLS: (t, f) => { // bits that equal the next higher one, from the top
+    t.copy(f.n, rax);
+    t.asm.mov(f.f, rcx, rax);
+    t.asm.shift(Shift.sar, f.f, rcx, 1);
+    t.asm.alu(Alu.xor, f.f, rax, rcx);
+    t.asm.lzcnt(f.f, rax, rax);
+    t.asm.aluImm(Alu.sub, 0, rax, 1);
+    t.put(f.d, rax);
+  },
 };

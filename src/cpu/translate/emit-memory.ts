@@ -13,10 +13,10 @@ type Emit = boolean | void;
 const { rax, rcx, rdx, rbp } = Reg;
 const SP = 31;
 
-/** rax: guest address → host address of `size` bytes. Clobbers rcx, rdx. Failing jumps are added to `ends`. */
-export function tlbCheck(t: Translator, size: number, write: boolean, ends: number[]): void {
+/** rax: guest address → host address of `size` bytes, with an EL's rights. Clobbers rcx, rdx. Failing jumps are added to `ends`. */
+export function tlbCheck(t: Translator, size: number, write: boolean, ends: number[], el: number = t.el): void {
   const { asm } = t;
-  const table = disp(t.el === 0 ? Offset.TLB_EL0 : Offset.TLB_EL1);
+  const table = disp(el === 0 ? Offset.TLB_EL0 : Offset.TLB_EL1);
   asm.mov(0, rcx, rax);
   asm.shift(Shift.shr, 0, rcx, 7);
   asm.aluImm(Alu.and, 0, rcx, 1023 * 32);
@@ -60,20 +60,20 @@ function deposit(t: Translator, g: number, r: number, at: number): void {
   else if (g === 1) asm.store16(rax, at, from);
   else asm.store(g === 3 ? 1 : 0, rax, at, from);
 }
-function load(t: Translator, g: number, extend: number, N: number, r: number, offset: number, back: number): void {
+function load(t: Translator, g: number, extend: number, N: number, r: number, offset: number, back: number, el: number = t.el): void {
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, N, offset, ends);
-  tlbCheck(t, 1 << g, false, ends);
+  tlbCheck(t, 1 << g, false, ends, el);
   if (back !== 0) writeBack(t, N, back);
   fetch(t, g, extend, r, 0);
   t.endSlow(site, ends);
 }
-function store(t: Translator, g: number, N: number, r: number, offset: number, back: number): void {
+function store(t: Translator, g: number, N: number, r: number, offset: number, back: number, el: number = t.el): void {
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, N, offset, ends);
-  tlbCheck(t, 1 << g, true, ends);
+  tlbCheck(t, 1 << g, true, ends, el);
   deposit(t, g, r, 0);
   if (back !== 0) writeBack(t, N, back);
   t.endSlow(site, ends);
@@ -181,6 +181,14 @@ function atomic(t: Translator, f: Atomic, compute: (w: number) => void): void {
   storeSized(t, f.g, rdx);
   t.put(f.t, rcx);
   t.endSlow(site, ends);
+}
+/** The old value stays where it stands in relation `cc` to Rs. */
+function atomicChoice(t: Translator, f: Atomic, cc: number): void {
+  atomic(t, f, () => {
+    t.copy(f.s, rdx);
+    t.asm.cmpMemory(f.g, rax, 0, rdx);
+    t.asm.cmov(cc, 1, rdx, rcx);
+  });
 }
 function compareAndSwap(t: Translator, f: Atomic): void {
   const { asm } = t;
@@ -312,7 +320,10 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
   LDR_post: (t, f) => load(t, f.g, 0, f.N, f.t, 0, signed9(f.i)),
   LDRS_x_post: (t, f) => (f.g === 3 ? false : load(t, f.g, 1, f.N, f.t, 0, signed9(f.i))),
   LDRS_w_post: (t, f) => load(t, f.g, 2, f.N, f.t, 0, signed9(f.i)),
-  STTR: interpreted, LDTR: interpreted, LDTRS_x: interpreted, LDTRS_w: interpreted,
+  STTR: (t, f) => store(t, f.g, f.N, f.t, signed9(f.i), 0, 0),
+  LDTR: (t, f) => load(t, f.g, 0, f.N, f.t, signed9(f.i), 0, 0),
+  LDTRS_x: (t, f) => (f.g === 3 ? false : load(t, f.g, 1, f.N, f.t, signed9(f.i), 0, 0)),
+  LDTRS_w: (t, f) => load(t, f.g, 2, f.N, f.t, signed9(f.i), 0, 0),
   STR_pre: (t, f) => store(t, f.g, f.N, f.t, signed9(f.i), signed9(f.i)),
   LDR_pre: (t, f) => load(t, f.g, 0, f.N, f.t, signed9(f.i), signed9(f.i)),
   LDRS_x_pre: (t, f) => (f.g === 3 ? false : load(t, f.g, 1, f.N, f.t, signed9(f.i), signed9(f.i))),
@@ -336,7 +347,8 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
     t.asm.not(w, rdx);
   }),
   SWP: (t, f) => atomic(t, f, () => t.copy(f.s, rdx)),
-  LDSMAX: interpreted, LDSMIN: interpreted, LDUMAX: interpreted, LDUMIN: interpreted,
+  LDSMAX: (t, f) => atomicChoice(t, f, CC.g), LDSMIN: (t, f) => atomicChoice(t, f, CC.l),
+  LDUMAX: (t, f) => atomicChoice(t, f, CC.a), LDUMIN: (t, f) => atomicChoice(t, f, CC.b),
 };
 
 // --- SIMD&FP registers ----------------------------------------------------------------------------------------------

@@ -419,6 +419,7 @@ export class Translator {
   #keepsSp(entry: Translation | undefined, f: Fields): boolean {
     if (entry === undefined || entry.emit === undefined) return false;
     if (f["D"] === 31) return (entry.name === "ADD_imm" || entry.name === "SUB_imm") && f["N"] === 31 && ((f["i"] as number) & 15) === 0;
+    if (f["N"] === 31 && /^(LD|ST)[1-4].*_post$/.test(entry.name)) return false;
     if (f["N"] === 31 && /_p(re|ost)$/.test(entry.name)) return /^(LDP|STP)/.test(entry.name) ? ((f["i"] as number) * (4 << (f["g"] ?? 0)) & 15) === 0 : ((f["i"] as number) & 15) === 0;
     return true;
   }

@@ -41,7 +41,7 @@ const instructions = {
   psllvd: "66 0f38 47", psllvq: "66 0f38 w 47", psrlvd: "66 0f38 45", psrlvq: "66 0f38 w 45", psravd: "66 0f38 46",
   // cryptography
   aesenc: "66 0f38 dc", aesenclast: "66 0f38 dd", aesdec: "66 0f38 de", aesdeclast: "66 0f38 df", aesimc: "66 0f38 db", pclmulqdq: "66 0f3a 44",
-  sha256rnds2: "0f38 cb", sha256msg1: "0f38 cc", sha256msg2: "0f38 cd",
+  sha256rnds2: "0f38 cb", sha256msg1: "0f38 cc", sha256msg2: "0f38 cd", sha1rnds4: "0f3a cc",
 } as const;
 
 /** One number each: the opcode, the prefix at bit 8 (none, 66, F3, F2), the map at 10 (1 0F, 2 0F38, 3 0F3A), w at 12. */
