@@ -1,7 +1,9 @@
 // src/hypervisor-thread.ts — the threads beside a machine thread that runs on Hypervisor.framework: the entry of Workers.
-// One waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
+// One serves a vCPU of a machine that has several (hypervisor/mailbox.ts); a machine with one vCPU has it inline, and
+// a thread that waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
 // Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
 import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
+import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import { watch } from "./hypervisor/kick.ts";
 
 export interface KickMessage {
@@ -26,6 +28,8 @@ function kick(message: KickMessage): void {
 }
 
 addEventListener("message", event => {
-  kick((event as MessageEvent<KickMessage>).data);
+  const { data } = event as MessageEvent<KickMessage | HvfVcpuMessage>;
+  if (data.kind === "kick") kick(data);
+  else serveHvfVcpu(data);
   process.exit();
 });

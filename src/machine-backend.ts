@@ -5,7 +5,7 @@ import { Hypervisor } from "../ffi/hypervisor.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import type { KickMessage } from "./hypervisor-thread.ts";
 import type { Vm } from "./hypervisor/backend.ts";
-import { HvfVm, type HvfVcpu } from "./hypervisor/hvf.ts";
+import { HvfVm, type HvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import { Watched } from "./hypervisor/kick.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import { HostClock, type MachineClock } from "./machine/clock.ts";
@@ -43,7 +43,9 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
 
 function openHvf(start: StartMessage, bell: Int32Array): OpenedBackend {
   const hv = Hypervisor.open();
+  const thread = (message: KickMessage | HvfVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
   const vm = new HvfVm(hv, {
+    ...(start.cpus > 1 ? { thread, bell: bell.buffer as SharedArrayBuffer } : {}),
     gic: start.gic === "auto" ? "auto" : start.gic === 3 ? "framework" : "own", cpus: start.cpus, end: RAM_BASE + start.ramSize,
     places: { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base },
   });
@@ -52,12 +54,15 @@ function openHvf(start: StartMessage, bell: Int32Array): OpenedBackend {
     vm, clock,
     ready: () => {
       const vcpus: readonly HvfVcpu[] = vm.vcpus;
-      const worker = new Worker(start.hypervisorThread);
-      worker.postMessage({ kind: "kick", bell: bell.buffer as SharedArrayBuffer, shared: watched.shared, ids: vcpus.map(one => one.id), kicks: vcpus.map(one => one.kickAddress) } satisfies KickMessage);
+      if (vm.concurrent) return; // this thread is never in the guest: its doorbell wakes it
+      thread({ kind: "kick", bell: bell.buffer as SharedArrayBuffer, shared: watched.shared, ids: vcpus.map(one => one.id), kicks: vcpus.map(one => one.kickAddress) });
       if (!watched.started(GRACE_MS)) throw new Error("the thread beside the machine thread did not start");
       for (const one of vcpus) one.beforeRun = deadline => watched.arm(deadline === undefined ? Number.POSITIVE_INFINITY : deadline + clock.offset);
     },
-    answered: rings => watched.answered(rings),
+    answered: rings => {
+      if (vm.concurrent) clock.catchUp();
+      watched.answered(rings);
+    },
     resting: () => watched.disarm(),
     close: () => {
       watched.end(GRACE_MS);

@@ -32,6 +32,8 @@ export interface Vm {
   readonly engine: string;
   /** Undefined: the machine's own controller drives the lines of the cores. */
   readonly gic: KernelGic | undefined;
+  /** True: every core is a ConcurrentVcpu. */
+  readonly concurrent: boolean;
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
   createVcpu(index: number): Vcpu;
@@ -96,4 +98,14 @@ export interface Vcpu {
   onSysreg: ((name: string, write: boolean, lo: number, hi: number) => void) | undefined;
   /** Host address and 32-bit word index of the kick flag, so that other threads can make `run` return. */
   readonly kickAddress: number;
+}
+
+/** A core with a thread of its own. Everything but `start` and `finished` brings it out of the guest first. */
+export interface ConcurrentVcpu extends Vcpu {
+  /** Lets it into the guest and returns at once. */
+  start(): void;
+  /** True when it has left the guest; `exit` then says why. It rings the machine's doorbell. */
+  finished(): boolean;
+  /** Makes it leave; its exit stays to be served. */
+  bringOut(): void;
 }

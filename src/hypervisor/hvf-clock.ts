@@ -8,28 +8,56 @@ import type { Hypervisor } from "../../ffi/hypervisor.ts";
 /** A shorter sleep is none: the two clocks are read one after the other. */
 const SHORTEST_SLEEP_MS = 100;
 
-export class HvfClock implements Clock {
+/** What a vCPU needs of the clock. */
+export interface VcpuClock extends Clock {
+  /** For hv_vcpu_set_vtimer_offset. */
+  readonly offset: number;
+  /** Changes with the offset: every vCPU must then be told. */
+  readonly version: number;
+  catchUp(): void;
+}
+
+/** Doubles in shared memory: offset, version. */
+const Shared = { offset: 0, version: 1, BYTES: 16 } as const;
+
+/** The same clock in the thread of a vCPU. */
+export class SharedHvfClock implements VcpuClock {
   readonly frequency: number;
   readonly #hv: Hypervisor;
-  #offset: number;
+  readonly #shared: Float64Array;
+  constructor(hv: Hypervisor, shared: SharedArrayBuffer) {
+    this.#hv = hv;
+    this.#shared = new Float64Array(shared);
+    this.frequency = hv.frequency();
+  }
+  ticks(): number { return this.#hv.absoluteTime() - this.offset; }
+  wallSeconds(): number { return Math.floor(Date.now() / 1000); }
+  get offset(): number { return this.#shared[Shared.offset] as number; }
+  get version(): number { return this.#shared[Shared.version] as number; }
+  catchUp(): void {} // the machine thread sees to it
+}
+
+export class HvfClock implements VcpuClock {
+  readonly frequency: number;
+  readonly shared: SharedArrayBuffer = new SharedArrayBuffer(Shared.BYTES);
+  readonly #hv: Hypervisor;
+  readonly #shared: Float64Array = new Float64Array(this.shared);
   #pausedAt: number | undefined;
   /** What the continuous clock was ahead when time asleep was last counted. */
   #ahead: number;
-  /** Changes with the offset: every vCPU must then be told. */
-  version = 1;
   /** Host sleeps that the guest's clock was corrected for. */
   sleeps = 0;
 
   constructor(hv: Hypervisor) {
     this.#hv = hv;
     this.frequency = hv.frequency();
-    this.#offset = hv.absoluteTime();
+    this.#shared.set([hv.absoluteTime(), 1]);
     this.#ahead = hv.continuousTime() - hv.absoluteTime();
   }
-  ticks(): number { return (this.#pausedAt ?? this.#hv.absoluteTime()) - this.#offset; }
+  ticks(): number { return (this.#pausedAt ?? this.#hv.absoluteTime()) - this.offset; }
   wallSeconds(): number { return Math.floor(Date.now() / 1000); }
-  /** For hv_vcpu_set_vtimer_offset. */
-  get offset(): number { return this.#offset; }
+  get offset(): number { return this.#shared[Shared.offset] as number; }
+  get version(): number { return this.#shared[Shared.version] as number; }
 
   pause(): void { this.#pausedAt ??= this.#hv.absoluteTime(); }
   resume(): void {
@@ -48,8 +76,8 @@ export class HvfClock implements Clock {
     this.sleeps++;
   }
   #move(by: number): void {
-    this.#offset += by;
-    this.version++;
+    this.#shared[Shared.offset] = this.offset + by;
+    this.#shared[Shared.version] = this.version + 1;
   }
   millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) * 1000 / this.frequency); }
 }

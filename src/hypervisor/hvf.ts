@@ -22,7 +22,8 @@ import { Offset } from "../cpu/state.ts";
 import { slot, sysregKey, sysregs, type SysRegName } from "../cpu/sysreg.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { GicPlaces, KernelGic, RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
-import { HvfClock } from "./hvf-clock.ts";
+import { HvfClock, SharedHvfClock, type VcpuClock } from "./hvf-clock.ts";
+import { RemoteVcpu, serveVcpu } from "./mailbox.ts";
 
 export interface HvfOptions {
   /** The framework's interrupt controller, or none: the machine has its own. "auto" takes what the system offers. */
@@ -31,6 +32,10 @@ export interface HvfOptions {
   /** One past the highest guest physical address. */
   readonly end: number;
   readonly cpus: number;
+  /** Starts the thread of a vCPU, which then calls `serveHvfVcpu`. Absent: vCPUs belong to the thread that asks for them. */
+  readonly thread?: (message: HvfVcpuMessage) => void;
+  /** The machine's doorbell; only for vCPUs with threads. */
+  readonly bell?: SharedArrayBuffer;
 }
 
 /** Exception classes that leave the guest. */
@@ -82,8 +87,28 @@ export interface HvfVmFacts {
   readonly ipaBits: number;
 }
 
+/** What the thread of a vCPU is started with. */
+export interface HvfVcpuMessage {
+  readonly kind: "vcpu";
+  readonly index: number;
+  readonly facts: HvfVmFacts;
+  readonly clock: SharedArrayBuffer;
+  readonly mailbox: SharedArrayBuffer;
+  readonly bell: SharedArrayBuffer;
+  readonly ram: readonly { readonly gpa: number; readonly pointer: number; readonly size: number }[];
+}
+/** The life of that thread. */
+export function serveHvfVcpu(message: HvfVcpuMessage): void {
+  serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
+    const hv = Hypervisor.open(), memory = new MemoryMap();
+    for (const { gpa, pointer, size } of message.ram) memory.add(gpa, NativeMemory.at(pointer, size), size, false);
+    return new HvfVcpu(hv, new SharedHvfClock(hv, message.clock), memory, message.facts, message.index);
+  });
+}
+
 export class HvfVm implements Vm {
   readonly backend = "hvf";
+  readonly concurrent: boolean;
   readonly clock: HvfClock;
   readonly gic: KernelGic | undefined;
   readonly facts: HvfVmFacts;
@@ -91,10 +116,14 @@ export class HvfVm implements Vm {
   readonly #hv: Hypervisor;
   readonly #blocks: { readonly at: number; readonly memory: NativeMemory }[] = [];
   readonly #vcpus: HvfVcpu[] = [];
+  readonly #remote: RemoteVcpu[] = [];
+  readonly #options: HvfOptions;
   get vcpus(): readonly HvfVcpu[] { return this.#vcpus; }
 
   constructor(hv: Hypervisor, options: HvfOptions) {
     this.#hv = hv;
+    this.#options = options;
+    this.concurrent = options.thread !== undefined;
     this.clock = new HvfClock(hv);
     const { config, bits } = trying(() => addressSpace(hv, options.end));
     trying(() => hv.base.hv_vm_create(config));
@@ -117,10 +146,27 @@ export class HvfVm implements Vm {
     this.memory.add(gpa, memory, size, false);
     return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
   }
-  /** Of the calling thread. */
-  createVcpu(index: number): HvfVcpu {
+  /** In the order of their indexes: redistributors are numbered as vCPUs are made. */
+  createVcpu(index: number): HvfVcpu | RemoteVcpu {
+    const { thread, bell } = this.#options;
+    if (thread !== undefined && bell !== undefined) return this.#startThread(index, thread, bell);
     const vcpu = trying(() => new HvfVcpu(this.#hv, this.clock, this.memory, this.facts, index));
     this.#vcpus.push(vcpu);
+    return vcpu;
+  }
+  #startThread(index: number, thread: (message: HvfVcpuMessage) => void, bell: SharedArrayBuffer): RemoteVcpu {
+    const list = new BigUint64Array(1);
+    let kick: DataView | undefined;
+    const vcpu: RemoteVcpu = new RemoteVcpu(index, () => {
+      kick ??= viewAt(vcpu.kickAddress, 4);
+      kick.setInt32(0, 1, true);
+      list[0] = BigInt(vcpu.id);
+      this.#hv.base.hv_vcpus_exit(list, 1);
+    });
+    const ram = this.#blocks.map(({ at, memory }) => ({ gpa: at, pointer: memory.pointer, size: memory.size }));
+    thread({ kind: "vcpu", index, facts: this.facts, clock: this.clock.shared, mailbox: vcpu.mailbox, bell, ram });
+    vcpu.started();
+    this.#remote.push(vcpu);
     return vcpu;
   }
   /** The guest starts with its caches off and would not see what is still in the host's. */
@@ -131,7 +177,7 @@ export class HvfVm implements Vm {
     }
   }
   destroy(): void {
-    for (const one of this.#vcpus) one.destroy();
+    for (const one of [...this.#vcpus, ...this.#remote]) one.destroy();
     this.#hv.base.hv_vm_destroy();
     for (const { memory } of this.#blocks) memory.free();
   }
@@ -192,7 +238,7 @@ export class HvfVcpu implements Vcpu {
   /** Identification registers that could not be set as wanted. */
   readonly remarks: string[] = [];
   readonly #hv: Hypervisor;
-  readonly #clock: HvfClock;
+  readonly #clock: VcpuClock;
   readonly #memory: MemoryMap;
   readonly #facts: HvfVmFacts;
   /** hv_vcpu_exit_t: the framework's, at one place for the vCPU's life. */
@@ -218,7 +264,7 @@ export class HvfVcpu implements Vcpu {
   beforeRun: ((deadline: number | undefined) => void) | undefined;
   onSysreg: Vcpu["onSysreg"];
 
-  constructor(hv: Hypervisor, clock: HvfClock, memory: MemoryMap, facts: HvfVmFacts, index: number) {
+  constructor(hv: Hypervisor, clock: VcpuClock, memory: MemoryMap, facts: HvfVmFacts, index: number) {
     this.#hv = hv;
     this.#clock = clock;
     this.#memory = memory;

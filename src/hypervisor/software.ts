@@ -23,6 +23,7 @@ let warm = false;
 class SoftwareVm implements Vm {
   readonly backend = "software";
   readonly gic = undefined;
+  readonly concurrent = false;
   engine = "";
   readonly #choice: EngineChoice;
   readonly #clock: Clock;

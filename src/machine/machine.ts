@@ -6,7 +6,7 @@ import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { Pl011 } from "../../devices/pl011.ts";
 import { Pl031 } from "../../devices/pl031.ts";
 import { Pl061 } from "../../devices/pl061.ts";
-import type { Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
+import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
 import { Bus } from "./bus.ts";
 import { serveSysreg } from "./machine-registers.ts";
 import { POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, type PlaceName } from "./platform.ts";
@@ -48,7 +48,12 @@ export interface Tracer {
 }
 
 type Power = "off" | "on" | "waiting";
-interface Core { readonly vcpu: Vcpu; power: Power }
+interface Core {
+  readonly vcpu: Vcpu;
+  power: Power;
+  /** A core with a thread of its own was let into the guest, and its exit was not served yet. */
+  inGuest: boolean;
+}
 interface Timer { readonly fire: () => void; due: number | undefined }
 
 const TIMERS: readonly TimerName[] = ["virtual", "physical"];
@@ -89,7 +94,7 @@ export class Machine {
     this.#host = host;
     this.config = config;
     this.ram = new Ram(RAM_BASE, vm.addRam(RAM_BASE, config.ramSize));
-    for (let i = 0; i < config.cpus; i++) this.#cores.push({ vcpu: vm.createVcpu(i), power: "off" });
+    for (let i = 0; i < config.cpus; i++) this.#cores.push({ vcpu: vm.createVcpu(i), power: "off", inGuest: false });
 
     const trace: Trace = {
       note: (device, what, offset, value) => {
@@ -164,6 +169,7 @@ export class Machine {
     this.gpio.setInput(POWER_KEY_LINE, false); // its release was among the alarms
     for (const core of this.#cores) {
       core.power = "off";
+      core.inGuest = false;
       core.vcpu.reset(0, 0);
       core.vcpu.setLines(false, false);
     }
@@ -188,6 +194,7 @@ export class Machine {
    */
   run(limit: number = Number.POSITIVE_INFINITY): Outcome {
     this.#outcome = undefined;
+    if (this.#vm.concurrent) return this.#runConcurrently();
     let left = limit;
     for (;;) {
       this.#host.poll();
@@ -207,6 +214,37 @@ export class Machine {
       this.#accessor = vcpu.index;
       this.#serve(core, vcpu.exit);
       this.#settleTimers(vcpu);
+    }
+  }
+
+  /** The same for cores with threads of their own: they run, and this thread serves who has left the guest. */
+  #runConcurrently(): Outcome {
+    for (;;) {
+      this.#host.poll();
+      const next = this.#fireAlarms();
+      if (this.#outcome !== undefined) {
+        for (const core of this.#cores) if (core.inGuest) (core.vcpu as ConcurrentVcpu).bringOut();
+        return this.#outcome;
+      }
+      let served = false;
+      for (const core of this.#cores) {
+        const vcpu = core.vcpu as ConcurrentVcpu;
+        if (core.inGuest && vcpu.finished()) {
+          served = true;
+          core.inGuest = false;
+          this.#accessor = vcpu.index;
+          this.#serve(core, vcpu.exit);
+          this.#settleTimers(vcpu);
+        }
+        if (core.inGuest || core.power === "off" || this.#outcome !== undefined) continue;
+        if (core.power === "waiting") {
+          if (!vcpu.interruptPending && !this.#timerReady(core)) continue;
+          core.power = "on";
+        }
+        core.inGuest = true;
+        vcpu.start();
+      }
+      if (!served) this.#idle(next);
     }
   }
 
@@ -235,7 +273,7 @@ export class Machine {
   #idle(next: number | undefined): void {
     let deadline = next;
     for (const core of this.#cores) {
-      if (core.power === "off") continue;
+      if (core.power === "off" || core.inGuest) continue;
       const due = core.vcpu.timerDue();
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }

@@ -7,6 +7,7 @@ import { createSoftwareVm, type EngineChoice } from "../../src/hypervisor/softwa
 import { gicRedistributor, platform } from "../../src/machine/platform.ts";
 import { backendContract, everyExit, Guest, RAM, RAM_SIZE, type Backend } from "../contract/hypervisor.ts";
 import { HandClock } from "../devices/wires.ts";
+import { standInThreads } from "../support/stand-in.ts";
 import { StandIn, type StandInOptions } from "../support/hypervisor-framework.ts";
 
 export const places: { distributor: number; cpuInterface: number; redistributor: number } = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base };
@@ -26,11 +27,34 @@ function hvf(options: StandInOptions = {}): Backend & { readonly standIn: StandI
     },
   };
 }
+/** The core in a thread of its own. */
+function threaded(): Backend {
+  const standIn = new StandIn().install();
+  standIn.setTime(5000);
+  const workers: Worker[] = [];
+  const vm = new HvfVm(Hypervisor.open(), {
+    gic: "own", places, end: RAM + RAM_SIZE, cpus: 2, bell: new SharedArrayBuffer(8),
+    thread: message => {
+      const worker = new Worker(standInThreads.hypervisor);
+      worker.postMessage(message);
+      workers.push(worker);
+    },
+  });
+  return {
+    vm, setTicks: ticks => standIn.setTime(5000 + ticks),
+    [Symbol.dispose]: () => {
+      vm.destroy();
+      for (const worker of workers) worker.terminate();
+      standIn[Symbol.dispose]();
+    },
+  };
+}
 
 backendContract("the software CPU, interpreted", () => software("interpreter"));
 backendContract("the software CPU, translated", () => software("translator"));
 backendContract("Hypervisor.framework's stand-in", () => hvf());
 backendContract("Hypervisor.framework's stand-in as of macOS 11", () => hvf({ level: "11.0" }));
+backendContract("Hypervisor.framework's stand-in, the core in a thread of its own,", () => threaded());
 
 test("a guest that leaves in every way leaves the same way on both, and ends in the same state", () => {
   const run = (backend: Backend): { exits: unknown; registers: unknown; vector: bigint } => {
@@ -55,4 +79,5 @@ test("a guest that leaves in every way leaves the same way on both, and ends in 
   expect((expected.exits as unknown[]).length).toBeGreaterThan(40);
   expect(run(software("translator"))).toEqual(expected);
   expect(run(hvf())).toEqual(expected);
+  expect(run(threaded())).toEqual(expected);
 });

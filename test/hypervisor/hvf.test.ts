@@ -31,7 +31,7 @@ function machine(options: Partial<HvfOptions> = {}, from: StandInOptions = {}): 
 function guest(program: (asm: Assembler) => Assembler, options: Partial<HvfOptions> = {}): { vcpu: HvfVcpu; vm: HvfVm; standIn: StandIn } {
   const { vm, standIn: one } = machine(options);
   new Uint8Array(vm.addRam(RAM, RAM_SIZE).windows[0] as ArrayBuffer).set(program(new Assembler()).bytes());
-  const vcpu = vm.createVcpu(0);
+  const vcpu = vm.createVcpu(0) as HvfVcpu;
   vcpu.reset(RAM, 0);
   vcpu.debugExits = true;
   return { vcpu, vm, standIn: one };

@@ -26,7 +26,7 @@ import { DISTRIBUTOR_SIZE, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.ts";
 const SHARED = "hv: stand-in for Hypervisor.framework";
 const MAX_VCPUS = 64, PAGE = 0x4000, REGIONS = 8;
 /** Words of the shared memory; regions are doubles: host address, guest address, size, flags. */
-const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, REGION: 280, COUNT: 280 + 8 * REGIONS } as const;
+const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, COUNT: 280 + 8 * REGIONS } as const;
 const FREQUENCY = 24_000_000;
 const TIMER_INTID = { virtual: 27, physical: 30 } as const;
 const known = new Set(Object.entries(headers.hv_sys_reg_t).filter(([name]) => !/_EL2$/.test(name)).map(([, value]) => value));
@@ -76,7 +76,8 @@ export class StandIn implements Disposable {
     if (buffer === undefined) setEnvironmentData(SHARED, buffer = new SharedArrayBuffer(Word.COUNT * 4) as never);
     this.shared = new Int32Array(buffer as SharedArrayBuffer);
     this.#wide = new Float64Array(buffer as SharedArrayBuffer);
-    this.#now = options.time ?? hostTicks();
+    const time = hostTicks();
+    this.#now = options.time ?? (() => this.#wide[Word.TIME / 2] as number || time());
   }
   /** Links the functions in the framework's place, for this thread. */
   install(): this {
@@ -118,6 +119,8 @@ export class StandIn implements Disposable {
     sys_dcache_flush: () => {},
     sys_icache_invalidate: () => { for (const one of this.#vcpus.values()) one.cpu.engine?.invalidateAll(); },
   };
+  /** From now on the host's counter stands there, for all threads. */
+  setTime(ticks: number): void { this.#wide[Word.TIME / 2] = ticks; }
   /** The host sleeps: one of the two clocks stands still. */
   sleep(seconds: number): void { this.#wide[Word.SLEPT / 2] = (this.#wide[Word.SLEPT / 2] as number) + seconds * FREQUENCY; }
 

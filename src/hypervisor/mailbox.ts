@@ -1,0 +1,367 @@
+// src/hypervisor/mailbox.ts — a vCPU that lives in a thread of its own, as the machine thread sees it, and that thread's
+// side: one command at a time goes there through shared memory, its exit comes back the same way.
+// Running is the one command that the machine thread does not wait for: the other side rings the machine's doorbell when
+// the vCPU has left the guest. What answers an exit travels with the next command, so that a device access costs one
+// message each way. A vCPU that is in the guest is brought out before anything else is asked of it.
+import { Exit, type ExitKind } from "../cpu/exit.ts";
+import type { Registers, TimerName, Vcpu } from "./backend.ts";
+
+/** i32 words of the mailbox. */
+const W = {
+  /** 0: the other side waits for one; it becomes 0 again when it is done. */
+  command: 0,
+  /** What goes with a command: interrupt lines, answer to the last exit, timers to unmask, changed arguments. */
+  lines: 1, reply: 2, replyLo: 3, replyHi: 4, unmask: 5, dirty: 6,
+  /** x0..x3 as lo, hi. */
+  args: 8,
+  /** The exit. */
+  kind: 16, size: 17, flags: 18, lo: 19, hi: 20, register: 21, encoding: 22, immediate: 23, conduit: 24, timer: 25,
+  /** Timers, one bit each: masked, level. */
+  masked: 26, level: 27,
+  /** 0 starting, 1 there, 2 could not be made (why: text). */
+  phase: 28,
+  textLength: 29, flag: 30,
+  /** x0..x30, sp, pc as lo, hi; pstate. */
+  registers: 48, pstate: 48 + 2 * 33,
+} as const;
+/** f64 words. */
+const F = { gpa: 16, due: 17, pc: 18, x0: 19, kick: 20, id: 21, instructions: 22 } as const;
+const TEXT = 512, TEXT_MAX = 1024;
+export const MAILBOX_BYTES: number = TEXT + TEXT_MAX;
+const Command = { none: 0, run: 1, reset: 2, registers: 3, setRegister: 4, systemRegister: 5, debug: 6, destroy: 7, look: 8 } as const;
+const Reply = { none: 0, read: 1, write: 2, undefined: 3, abort: 4 } as const;
+const Phase = { starting: 0, there: 1, failed: 2 } as const;
+const Flag = { write: 1, syndromeValid: 2, signExtend: 4, sixtyFour: 8 } as const;
+const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault"];
+const TIMERS: readonly TimerName[] = ["virtual", "physical"];
+const START_MS = 10_000;
+
+class Box {
+  readonly w: Int32Array;
+  readonly f: Float64Array;
+  readonly #bytes: Uint8Array;
+  constructor(shared: SharedArrayBuffer) {
+    this.w = new Int32Array(shared, 0, TEXT / 4);
+    this.f = new Float64Array(shared, 0, TEXT / 8);
+    this.#bytes = new Uint8Array(shared, TEXT);
+  }
+  get text(): string { return new TextDecoder().decode(this.#bytes.slice(0, this.w[W.textLength])); }
+  set text(text: string) {
+    const bytes = new TextEncoder().encode(text).subarray(0, TEXT_MAX);
+    this.#bytes.set(bytes);
+    this.w[W.textLength] = bytes.length;
+  }
+  pair(word: number): bigint { return BigInt((this.w[word + 1] as number) >>> 0) << 32n | BigInt((this.w[word] as number) >>> 0); }
+  setPair(word: number, value: bigint): void {
+    this.w[word] = Number(BigInt.asIntN(32, value));
+    this.w[word + 1] = Number(BigInt.asIntN(32, value >> 32n));
+  }
+}
+
+/** The machine thread's side. */
+export class RemoteVcpu implements Vcpu {
+  readonly index: number;
+  readonly exit: Exit = new Exit();
+  readonly mailbox: SharedArrayBuffer = new SharedArrayBuffer(MAILBOX_BYTES);
+  readonly #box: Box = new Box(this.mailbox);
+  /** Makes the vCPU leave the guest, wherever it is. */
+  readonly #exitNow: () => void;
+  /** It was let into the guest, and its exit was not taken yet. */
+  #out = true;
+  #lines = 0;
+  onSysreg: Vcpu["onSysreg"];
+  #debugExits = false;
+
+  constructor(index: number, exitNow: () => void) {
+    this.index = index;
+    this.#exitNow = exitNow;
+  }
+  /** Waits until the other side has made the vCPU; throws with its reason when it could not. */
+  started(): void {
+    const { w } = this.#box;
+    Atomics.wait(w, W.phase, Phase.starting, START_MS);
+    const phase = Atomics.load(w, W.phase);
+    if (phase === Phase.there) return;
+    throw new Error(phase === Phase.failed ? this.#box.text : `the thread of vCPU ${this.index} did not start`);
+  }
+  /** The framework's id of the vCPU, and its kick word. */
+  get id(): number { return this.#box.f[F.id] as number; }
+  get kickAddress(): number { return this.#box.f[F.kick] as number; }
+
+  /** Lets it into the guest and returns at once. */
+  start(): void {
+    this.#out = false;
+    this.#send(Command.run);
+  }
+  /** True when it has left the guest; `exit` then says why. */
+  finished(): boolean {
+    if (this.#out) return true;
+    if (Atomics.load(this.#box.w, W.command) !== Command.none) return false;
+    this.#out = true;
+    this.#take();
+    return true;
+  }
+  /** Brings it out; its exit stays to be served. */
+  bringOut(): void {
+    if (Atomics.load(this.#box.w, W.command) === Command.none) return;
+    this.#exitNow();
+    this.#wait();
+  }
+  run(_deadline?: number): void {
+    this.start();
+    this.#wait();
+    this.finished();
+  }
+  #send(command: number): void {
+    const { w } = this.#box;
+    w[W.lines] = this.#lines;
+    Atomics.store(w, W.command, command);
+    Atomics.notify(w, W.command);
+  }
+  #wait(): void {
+    const { w } = this.#box;
+    for (;;) {
+      const command = Atomics.load(w, W.command);
+      if (command === Command.none) return;
+      Atomics.wait(w, W.command, command);
+    }
+  }
+  /** Anything but running: done when it returns. */
+  #do(command: number): void {
+    this.bringOut();
+    this.#send(command);
+    this.#wait();
+  }
+  #take(): void {
+    const { w, f } = this.#box, { exit } = this, flags = w[W.flags] as number;
+    exit.kind = KINDS[w[W.kind] as number] as ExitKind;
+    exit.gpa = f[F.gpa] as number;
+    exit.size = w[W.size] as number;
+    exit.write = (flags & Flag.write) !== 0;
+    exit.syndromeValid = (flags & Flag.syndromeValid) !== 0;
+    exit.signExtend = (flags & Flag.signExtend) !== 0;
+    exit.sixtyFour = (flags & Flag.sixtyFour) !== 0;
+    exit.lo = (w[W.lo] as number) >>> 0;
+    exit.hi = (w[W.hi] as number) >>> 0;
+    exit.register = w[W.register] as number;
+    exit.encoding = w[W.encoding] as number;
+    exit.immediate = w[W.immediate] as number;
+    exit.conduit = w[W.conduit] === 0 ? "hvc" : "smc";
+    exit.timer = TIMERS[w[W.timer] as number] as TimerName;
+    if (exit.kind === "fault") exit.why = this.#box.text;
+  }
+  #reply(reply: number, lo = 0, hi = 0): void {
+    const { w } = this.#box;
+    w[W.reply] = reply;
+    w[W.replyLo] = lo;
+    w[W.replyHi] = hi;
+  }
+  completeRead(lo: number, hi: number): void { this.#reply(Reply.read, lo, hi); }
+  completeWrite(): void { this.#reply(Reply.write); }
+  injectUndefined(): void { this.#reply(Reply.undefined); }
+  injectExternalAbort(): void { this.#reply(Reply.abort); }
+
+  setLines(irq: boolean, fiq: boolean): void {
+    const lines = (irq ? 1 : 0) | (fiq ? 2 : 0), raised = lines & ~this.#lines;
+    this.#lines = lines;
+    if (raised !== 0 && !this.#out && Atomics.load(this.#box.w, W.command) === Command.run) this.#exitNow(); // it goes in again with them
+  }
+  get interruptPending(): boolean { return this.#lines !== 0; }
+  #bit(word: number, timer: TimerName): boolean { return ((this.#box.w[word] as number) & (timer === "virtual" ? 1 : 2)) !== 0; }
+  timerLevel(timer: TimerName): boolean { return this.#bit(W.level, timer); }
+  timerMasked(timer: TimerName): boolean { return this.#bit(W.masked, timer); }
+  unmaskTimer(timer: TimerName): void {
+    const { w } = this.#box, bit = timer === "virtual" ? 1 : 2;
+    w[W.unmask] = (w[W.unmask] as number) | bit;
+    w[W.masked] = (w[W.masked] as number) & ~bit;
+    if (this.exit.kind === "wfi") this.#do(Command.look); // it may wait for that timer next
+  }
+  timerDue(): number | undefined {
+    const due = this.#box.f[F.due] as number;
+    return due === Number.POSITIVE_INFINITY ? undefined : due;
+  }
+  reset(pc: number, x0: number): void {
+    const { w, f } = this.#box;
+    this.bringOut();
+    this.#out = true;
+    [W.reply, W.unmask, W.dirty].forEach(word => { w[word] = 0; });
+    f[F.pc] = pc;
+    f[F.x0] = x0;
+    this.#do(Command.reset);
+  }
+  argument(index: number): { lo: number; hi: number } {
+    const { w } = this.#box, at = W.args + 2 * index;
+    return { lo: (w[at] as number) >>> 0, hi: (w[at + 1] as number) >>> 0 };
+  }
+  setArgument(index: number, lo: number, hi: number): void {
+    const { w } = this.#box, at = W.args + 2 * index;
+    w[at] = lo;
+    w[at + 1] = hi;
+    w[W.dirty] = (w[W.dirty] as number) | (1 << index);
+  }
+  registers(): Registers {
+    this.#do(Command.registers);
+    const box = this.#box;
+    return {
+      x: Array.from({ length: 31 }, (_, r) => box.pair(W.registers + 2 * r)), sp: box.pair(W.registers + 62), pc: box.pair(W.registers + 64),
+      pstate: (box.w[W.pstate] as number) >>> 0,
+    };
+  }
+  setRegister(name: string, value: bigint): void {
+    this.bringOut();
+    this.#box.text = name;
+    this.#box.setPair(W.registers, value);
+    this.#do(Command.setRegister);
+    if (this.#box.w[W.flag] === 0) throw new RangeError(this.#box.text);
+  }
+  systemRegister(name: string): bigint | undefined {
+    this.bringOut();
+    this.#box.text = name;
+    this.#do(Command.systemRegister);
+    return this.#box.w[W.flag] === 0 ? undefined : this.#box.pair(W.registers);
+  }
+  get instructions(): number { return this.#box.f[F.instructions] as number; }
+  get debugExits(): boolean { return this.#debugExits; }
+  set debugExits(on: boolean) {
+    this.#debugExits = on;
+    this.bringOut();
+    this.#box.w[W.flag] = on ? 1 : 0;
+    this.#do(Command.debug);
+  }
+  destroy(): void { this.#do(Command.destroy); }
+}
+
+/** What a thread needs of its vCPU besides the seam. */
+export interface OwnedVcpu extends Vcpu {
+  readonly id: number;
+  destroy(): void;
+}
+
+/** The other side's life: makes the vCPU, serves commands until it is destroyed. `bell[0]` is the machine's doorbell. */
+export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () => OwnedVcpu): void {
+  const box = new Box(shared), { w, f } = box;
+  let vcpu: OwnedVcpu;
+  try {
+    vcpu = make();
+  } catch (error) {
+    box.text = error instanceof Error ? error.message : String(error);
+    Atomics.store(w, W.phase, Phase.failed);
+    Atomics.notify(w, W.phase);
+    return;
+  }
+  f[F.id] = vcpu.id;
+  f[F.kick] = vcpu.kickAddress;
+  f[F.due] = Number.POSITIVE_INFINITY;
+  f[F.instructions] = NaN;
+  Atomics.store(w, W.phase, Phase.there);
+  Atomics.notify(w, W.phase);
+  for (;;) {
+    Atomics.wait(w, W.command, Command.none);
+    const command = Atomics.load(w, W.command);
+    if (command === Command.none) continue;
+    try {
+      apply(box, vcpu);
+      serve(box, vcpu, command);
+    } catch (error) {
+      w[W.kind] = KINDS.indexOf("fault");
+      box.text = error instanceof Error ? error.message : String(error);
+    }
+    Atomics.store(w, W.command, Command.none);
+    Atomics.notify(w, W.command);
+    if (command === Command.destroy) return;
+    if (command !== Command.run) continue;
+    Atomics.add(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  }
+}
+/** What came with the command. */
+function apply({ w }: Box, vcpu: Vcpu): void {
+  const lines = w[W.lines] as number;
+  vcpu.setLines((lines & 1) !== 0, (lines & 2) !== 0);
+  const dirty = w[W.dirty] as number;
+  for (let i = 0; i < 4; i++) if (((dirty >>> i) & 1) !== 0) vcpu.setArgument(i, w[W.args + 2 * i] as number, w[W.args + 2 * i + 1] as number);
+  const unmask = w[W.unmask] as number, reply = w[W.reply] as number;
+  w[W.dirty] = 0;
+  w[W.unmask] = 0;
+  w[W.reply] = Reply.none;
+  TIMERS.forEach((timer, i) => { if (((unmask >>> i) & 1) !== 0) vcpu.unmaskTimer(timer); });
+  if (reply === Reply.read) vcpu.completeRead(w[W.replyLo] as number, w[W.replyHi] as number);
+  else if (reply === Reply.write) vcpu.completeWrite();
+  else if (reply === Reply.undefined) vcpu.injectUndefined();
+  else if (reply === Reply.abort) vcpu.injectExternalAbort();
+}
+function serve(box: Box, vcpu: OwnedVcpu, command: number): void {
+  const { w, f } = box;
+  switch (command) {
+    case Command.run:
+      vcpu.run(undefined);
+      return post(box, vcpu);
+    case Command.look: return postTimers(box, vcpu, true);
+    case Command.reset:
+      vcpu.reset(f[F.pc] as number, f[F.x0] as number);
+      f[F.due] = Number.POSITIVE_INFINITY;
+      w[W.masked] = 0;
+      return;
+    case Command.registers: {
+      const { x, sp, pc, pstate } = vcpu.registers();
+      [...x, sp, pc].forEach((value, i) => box.setPair(W.registers + 2 * i, value));
+      w[W.pstate] = pstate | 0;
+      return;
+    }
+    case Command.setRegister:
+      w[W.flag] = 0;
+      try {
+        vcpu.setRegister(box.text, BigInt.asUintN(64, box.pair(W.registers)));
+        w[W.flag] = 1;
+      } catch (error) {
+        box.text = error instanceof Error ? error.message : String(error);
+      }
+      return;
+    case Command.systemRegister: {
+      const value = vcpu.systemRegister(box.text);
+      w[W.flag] = value === undefined ? 0 : 1;
+      box.setPair(W.registers, value ?? 0n);
+      return;
+    }
+    case Command.debug:
+      vcpu.debugExits = w[W.flag] !== 0;
+      return;
+    case Command.destroy: return vcpu.destroy();
+    default: throw new Error(`there is no command ${command}`);
+  }
+}
+function post(box: Box, vcpu: Vcpu): void {
+  const { w, f } = box, { exit } = vcpu;
+  w[W.kind] = KINDS.indexOf(exit.kind);
+  f[F.gpa] = exit.gpa;
+  w[W.size] = exit.size;
+  w[W.flags] = (exit.write ? Flag.write : 0) | (exit.syndromeValid ? Flag.syndromeValid : 0) | (exit.signExtend ? Flag.signExtend : 0) | (exit.sixtyFour ? Flag.sixtyFour : 0);
+  w[W.lo] = exit.lo;
+  w[W.hi] = exit.hi;
+  w[W.register] = exit.register;
+  w[W.encoding] = exit.encoding;
+  w[W.immediate] = exit.immediate;
+  w[W.conduit] = exit.conduit === "hvc" ? 0 : 1;
+  w[W.timer] = TIMERS.indexOf(exit.timer);
+  if (exit.kind === "fault") box.text = exit.why;
+  if (exit.kind === "call") {
+    for (let i = 0; i < 4; i++) {
+      const { lo, hi } = vcpu.argument(i);
+      w[W.args + 2 * i] = lo;
+      w[W.args + 2 * i + 1] = hi;
+    }
+  }
+  f[F.instructions] = vcpu.instructions;
+  postTimers(box, vcpu, exit.kind === "wfi" || exit.kind === "call");
+}
+/** The timers' state; when they are due only for a core that may wait now. */
+function postTimers({ w, f }: Box, vcpu: Vcpu, due: boolean): void {
+  let masked = 0, level = 0;
+  TIMERS.forEach((timer, i) => {
+    if (vcpu.timerMasked(timer)) masked |= 1 << i;
+    if ((masked & (1 << i)) !== 0 || due) level |= vcpu.timerLevel(timer) ? 1 << i : 0;
+  });
+  w[W.masked] = masked;
+  w[W.level] = level;
+  f[F.due] = (due ? vcpu.timerDue() : undefined) ?? Number.POSITIVE_INFINITY;
+}
