@@ -1,5 +1,5 @@
 // test/differential/programs.test.ts — random programs against qemu-aarch64 at fixed seeds.
-// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [interpreter|reference|translator]
+// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [interpreter|reference|translator|baseline]
 import { beforeAll, expect, test } from "bun:test";
 import { ensureDebianPackages } from "../support/packages.ts";
 import { buildRunner, compare } from "./programs.ts";
@@ -23,4 +23,8 @@ test("the reference handlers alone do the same", () => {
 test("generated code does the same", () => {
   expect(compare(runner, { seed: 105, programs: 5000, executor: "translator" })).toEqual({ programs: 5000, differences: [] });
   expect(compare(runner, { seed: 106, programs: 5000, executor: "translator" })).toEqual({ programs: 5000, differences: [] });
+});
+test("generated code for a host without extras does the same", () => {
+  expect(compare(runner, { seed: 107, programs: 2000, executor: "baseline" })).toEqual({ programs: 2000, differences: [] });
+  expect(compare(runner, { seed: 108, programs: 5000, executor: "baseline" })).toEqual({ programs: 5000, differences: [] });
 });
