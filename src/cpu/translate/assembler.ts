@@ -86,6 +86,15 @@ export class Assembler {
     this.#modRM(to, from);
   }
   lea(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x8d); this.#memory(to, base, disp); }
+  /** to = from turned right (BMI2); to = ~a & b (BMI1). Both need the host's `bmi`. RORX keeps EFLAGS. */
+  rorx(w: number, to: number, from: number, by: number): void {
+    this.byte(0xc4); this.byte((to > 7 ? 0 : 0x80) | 0x40 | (from > 7 ? 0 : 0x20) | 3); this.byte((w << 7) | 0x7b); this.byte(0xf0);
+    this.#modRM(to, from); this.byte(by);
+  }
+  andn(w: number, to: number, a: number, b: number): void {
+    this.byte(0xc4); this.byte((to > 7 ? 0 : 0x80) | 0x40 | (b > 7 ? 0 : 0x20) | 2); this.byte((w << 7) | ((~a & 15) << 3)); this.byte(0xf2);
+    this.#modRM(to, b);
+  }
   leaIndexed(w: number, to: number, base: number, index: number, scale: number): void {
     this.#rex(w, to, index, base); this.byte(0x8d); this.#indexed(to, base, index, scale, 0);
   }

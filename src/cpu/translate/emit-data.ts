@@ -11,38 +11,36 @@ import type { Translator } from "./translator.ts";
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
 
+const commutes = (op: number): boolean => op !== Alu.sub;
+/** Where a result for d is computed: its own register, unless that still holds the operand `kept`; else rax. */
+function target(t: Translator, d: number, kept: number): number {
+  const host = t.pin(d);
+  return host >= 0 && d !== kept ? host : rax;
+}
 /** d = n op immediate; the immediate is a signed 32-bit value. */
 function aluImm(t: Translator, op: number, w: number, d: number, n: number, imm: number): void {
-  const host = t.pin(d);
-  if (host >= 0 && host === t.pin(n)) {
-    t.asm.aluImm(op, w, host, imm);
-    return;
-  }
-  t.copy(n, rax);
-  t.asm.aluImm(op, w, rax, imm);
-  t.put(d, rax);
+  const to = target(t, d, -1);
+  if (to !== t.pin(n)) t.copy(n, to);
+  t.asm.aluImm(op, w, to, imm);
+  t.put(d, to);
 }
-/** d = n op m, m in a host register other than rax. */
+/** d = n op m, m in a host register other than rax that holds no guest register. */
 function aluHost(t: Translator, op: number, w: number, d: number, n: number, m: number): void {
-  const host = t.pin(d);
-  if (host >= 0 && host === t.pin(n)) {
-    t.asm.alu(op, w, host, m);
-    return;
-  }
-  t.copy(n, rax);
-  t.asm.alu(op, w, rax, m);
-  t.put(d, rax);
+  const to = target(t, d, -1);
+  if (to !== t.pin(n)) t.copy(n, to);
+  t.asm.alu(op, w, to, m);
+  t.put(d, to);
 }
 /** d = n op guest register m. */
 function aluGuest(t: Translator, op: number, w: number, d: number, n: number, m: number): void {
-  const host = t.pin(d);
-  if (host >= 0 && host === t.pin(n)) {
-    t.aluGuest(op, w, host, m);
+  if (d === m && d !== n && commutes(op) && t.pin(d) >= 0) {
+    t.aluGuest(op, w, t.pin(d), n);
     return;
   }
-  t.copy(n, rax);
-  t.aluGuest(op, w, rax, m);
-  t.put(d, rax);
+  const to = target(t, d, d === n ? -1 : m);
+  if (to !== t.pin(n)) t.copy(n, to);
+  t.aluGuest(op, w, to, m);
+  t.put(d, to);
 }
 
 type AddSub = { f: number; h: number; i: number; N: number };
@@ -67,6 +65,11 @@ function addsImm(t: Translator, f: AddSub & { d: number }, op: number): void {
   t.flagsSet(op === Alu.sub ? "sub" : "add");
 }
 
+function setConstant(t: Translator, d: number, lo: number, hi: number): void {
+  const to = target(t, d, -1);
+  t.asm.constant(to, lo, hi);
+  t.put(d, to);
+}
 /** Scratch for bitMask: the halves of the mask. */
 const mask = { lo: 0, hi: 0 };
 type Logical = { f: number; e: number; r: number; i: number; n: number };
@@ -74,8 +77,7 @@ function logicImm(t: Translator, f: Logical, op: number, d: number, flags: boole
   if ((f.f === 0 && f.e !== 0) || !bitMask(mask as never, f.e, f.r, f.i)) return false;
   const lo = mask.lo, hi = f.f !== 0 ? mask.hi : 0;
   if (f.n === ZR && op === Alu.or) { // MOV (bitmask immediate)
-    t.asm.constant(rax, lo, hi);
-    t.put(d, rax);
+    setConstant(t, d, lo, hi);
     return true;
   }
   const short = f.f === 0 || hi === lo >> 31;
@@ -98,14 +100,12 @@ function logicImm(t: Translator, f: Logical, op: number, d: number, flags: boole
 export const emitDataImm: Handlers<typeof dataImm, Translator, Emit> = {
   ADR: (t, f) => {
     const low = (t.pcLo >>> 0) + (((f.i << 13) >> 11) | f.j);
-    t.asm.constant(rax, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
-    t.put(f.d, rax);
+    setConstant(t, f.d, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
   },
   ADRP: (t, f) => {
     const pages = ((f.i << 13) >> 11) | f.j;
     const low = ((t.pcLo & -4096) >>> 0) + ((pages << 12) >>> 0);
-    t.asm.constant(rax, low | 0, (t.pcHi + (pages >> 20) + (low > 0xffff_ffff ? 1 : 0)) | 0);
-    t.put(f.d, rax);
+    setConstant(t, f.d, low | 0, (t.pcHi + (pages >> 20) + (low > 0xffff_ffff ? 1 : 0)) | 0);
   },
   ADD_imm: (t, f) => addImm(t, f, immediate(f)),
   SUB_imm: (t, f) => addImm(t, f, -immediate(f)),
@@ -117,14 +117,12 @@ export const emitDataImm: Handlers<typeof dataImm, Translator, Emit> = {
   ANDS_imm: (t, f) => logicImm(t, f, Alu.and, f.d, true),
   MOVN: (t, f) => {
     if (f.f === 0 && f.h > 1) return false;
-    t.asm.constant(rax, f.h < 2 ? ~(f.i << (16 * f.h)) : -1, f.f === 0 ? 0 : f.h < 2 ? -1 : ~(f.i << (16 * f.h - 32)));
-    t.put(f.d, rax);
+    setConstant(t, f.d, f.h < 2 ? ~(f.i << (16 * f.h)) : -1, f.f === 0 ? 0 : f.h < 2 ? -1 : ~(f.i << (16 * f.h - 32)));
     return true;
   },
   MOVZ: (t, f) => {
     if (f.f === 0 && f.h > 1) return false;
-    t.asm.constant(rax, f.h < 2 ? f.i << (16 * f.h) : 0, f.h < 2 ? 0 : f.i << (16 * f.h - 32));
-    t.put(f.d, rax);
+    setConstant(t, f.d, f.h < 2 ? f.i << (16 * f.h) : 0, f.h < 2 ? 0 : f.i << (16 * f.h - 32));
     return true;
   },
   MOVK: (t, f) => {
@@ -165,12 +163,17 @@ export const emitDataImm: Handlers<typeof dataImm, Translator, Emit> = {
   },
   EXTR: (t, f) => {
     if (f.e !== f.f || (f.f === 0 && f.i > 31)) return false;
-    t.copy(f.m, rax);
-    if (f.i !== 0) {
-      if (f.n === f.m) t.asm.shift(Shift.ror, f.f, rax, f.i);
-      else t.asm.shrd(f.f, rax, t.get(f.n, rcx), f.i);
-    } else if (f.f === 0) t.asm.mov(0, rax, rax);
-    t.put(f.d, rax);
+    if (f.n === f.m && f.i !== 0) { // ROR (immediate)
+      const to = target(t, f.d, -1);
+      rotated(t, f.f, to, f.m, f.i);
+      t.put(f.d, to);
+      return true;
+    }
+    const to = target(t, f.d, f.d === f.m ? -1 : f.n);
+    if (to !== t.pin(f.m)) t.copy(f.m, to);
+    if (f.i !== 0) t.asm.shrd(f.f, to, t.get(f.n, rcx), f.i);
+    else if (f.f === 0) t.asm.mov(0, to, to);
+    t.put(f.d, to);
     return true;
   },
 };
@@ -184,27 +187,52 @@ function bitfield(t: Translator, f: Bitfield, down: number): Emit {
   const top = f.f === 0 ? 31 : 63;
   const unsigned = down === Shift.shr;
   if (f.r === 0 && (f.i === 7 || f.i === 15 || f.i === 31) && f.i !== top) { // UXTB, SXTW and their kin
-    asm.extendReg(unsigned ? 0 : f.f, f.i === 7 ? 0 : f.i === 15 ? 1 : 2, unsigned ? 0 : 1, rax, t.get(f.n, rax));
-    t.put(f.d, rax);
+    const to = target(t, f.d, -1);
+    asm.extendReg(unsigned ? 0 : f.f, f.i === 7 ? 0 : f.i === 15 ? 1 : 2, unsigned ? 0 : 1, to, t.get(f.n, rax));
+    t.put(f.d, to);
     return true;
   }
-  t.copy(f.n, rax);
+  const to = target(t, f.d, -1);
+  if (to !== t.pin(f.n)) t.copy(f.n, to);
   const up = top - f.i;
   const back = f.i >= f.r ? up + f.r : f.r - f.i - 1;
-  if (up !== 0) asm.shift(Shift.shl, f.f, rax, up);
-  if (back !== 0) asm.shift(down, f.f, rax, back);
-  if (up === 0 && back === 0 && f.f === 0) asm.mov(0, rax, rax);
-  t.put(f.d, rax);
+  const width = f.i - f.r + 1;
+  if (unsigned && f.r !== 0 && up !== 0 && back > up && width < 32) { // UBFX: down, and a mask
+    asm.shift(Shift.shr, f.f, to, f.r);
+    asm.aluImm(Alu.and, 0, to, 2 ** width - 1);
+  } else {
+    if (up !== 0) asm.shift(Shift.shl, f.f, to, up);
+    if (back !== 0) asm.shift(down, f.f, to, back);
+    if (up === 0 && back === 0 && f.f === 0) asm.mov(0, to, to);
+  }
+  t.put(f.d, to);
   return true;
 }
 
 type Shifted = { f: number; h: number; m: number; i: number; n: number; d: number };
 const SHIFTS = [Shift.shl, Shift.shr, Shift.sar, Shift.ror] as const;
+/** A host register = Rm turned right. */
+function rotated(t: Translator, w: number, to: number, m: number, by: number): void {
+  if (t.features.bmi) {
+    t.asm.rorx(w, to, t.get(m, rcx), by);
+    return;
+  }
+  if (to !== t.pin(m)) t.copy(m, to);
+  t.asm.shift(Shift.ror, w, to, by);
+}
+/** A host register = Rm shifted. */
+function shifted(t: Translator, f: Shifted, to: number): void {
+  if (f.h === 3 && f.i !== 0) {
+    rotated(t, f.f, to, f.m, f.i);
+    return;
+  }
+  if (to !== t.pin(f.m)) t.copy(f.m, to);
+  if (f.i !== 0) t.asm.shift(SHIFTS[f.h] as number, f.f, to, f.i);
+}
 /** rcx = Rm shifted. False: reserved. */
 function shiftedToRcx(t: Translator, f: Shifted): boolean {
   if (f.f === 0 && f.i > 31) return false;
-  t.copy(f.m, rcx);
-  if (f.i !== 0) t.asm.shift(SHIFTS[f.h] as number, f.f, rcx, f.i);
+  shifted(t, f, rcx);
   return true;
 }
 function logic(t: Translator, f: Shifted, op: number, invert: boolean): Emit {
@@ -221,7 +249,22 @@ function logic(t: Translator, f: Shifted, op: number, invert: boolean): Emit {
     aluGuest(t, op, f.f, f.d, f.n, f.m);
     return true;
   }
-  if (!shiftedToRcx(t, f)) return false;
+  if (f.f === 0 && f.i > 31) return false;
+  if (t.pin(f.d) >= 0 && f.d !== f.n) { // in place
+    const to = t.pin(f.d);
+    if (invert && op === Alu.and && t.features.bmi && f.n !== ZR) {
+      let m: number = rcx;
+      if (f.i === 0) m = t.get(f.m, rcx);
+      else shifted(t, f, rcx);
+      t.asm.andn(f.f, to, m, t.get(f.n, rax));
+      return true;
+    }
+    shifted(t, f, to);
+    if (invert) t.asm.not(f.f, to);
+    t.aluGuest(op, f.f, to, f.n);
+    return true;
+  }
+  shifted(t, f, rcx);
   if (invert) t.asm.not(f.f, rcx);
   aluHost(t, op, f.f, f.d, f.n, rcx);
   return true;
@@ -236,15 +279,24 @@ function logicFlags(t: Translator, f: Shifted, invert: boolean): Emit {
 }
 function addSub(t: Translator, f: Shifted, op: number, flags: boolean): Emit {
   if (f.h === 3) return false;
+  const d = t.pin(f.d), n = t.pin(f.n), m = t.pin(f.m);
   if (f.i === 0) {
     if (f.d === ZR && flags && op === Alu.sub) t.aluGuest(Alu.cmp, f.f, t.get(f.n, rax), f.m);
-    else if (f.d === ZR || t.pin(f.d) < 0 || t.pin(f.d) !== t.pin(f.n)) {
-      t.copy(f.n, rax);
-      t.aluGuest(op, f.f, rax, f.m);
-      t.put(f.d, rax);
-    } else t.aluGuest(op, f.f, t.pin(f.d), f.m);
+    else if (!flags && op === Alu.add && d >= 0 && n >= 0 && m >= 0 && d !== n && d !== m) t.asm.leaIndexed(f.f, d, n, m, 0);
+    else aluGuest(t, op, f.f, f.d, f.n, f.m);
   } else {
-    if (!shiftedToRcx(t, f)) return false;
+    if (f.f === 0 && f.i > 31) return false;
+    if (!flags && op === Alu.add && f.h === 0 && f.i < 4 && d >= 0 && n >= 0 && m >= 0) {
+      t.asm.leaIndexed(f.f, d, n, m, f.i);
+      return true;
+    }
+    if (op === Alu.add && d >= 0 && f.d !== f.n) {
+      shifted(t, f, d);
+      t.aluGuest(op, f.f, d, f.n);
+      if (flags) t.flagsSet("add");
+      return true;
+    }
+    shifted(t, f, rcx);
     if (f.d === ZR) {
       t.copy(f.n, rax);
       t.asm.alu(op, f.f, rax, rcx);
@@ -307,23 +359,28 @@ function select(t: Translator, f: Three & { c: number }, invert: boolean, add: n
     return;
   }
   t.needFlags();
-  t.copy(f.m, rcx);
-  if (invert) asm.not(f.f, rcx);
-  if (add !== 0) asm.lea(f.f, rcx, rcx, add);
-  asm.cmov(t.condition(f.c), f.f, rcx, t.get(f.n, rdx));
-  t.put(f.d, rcx);
+  const to = target(t, f.d, f.n) === rax ? rcx : t.pin(f.d);
+  if (to !== t.pin(f.m)) t.copy(f.m, to);
+  if (invert) asm.not(f.f, to);
+  if (add !== 0) asm.lea(f.f, to, to, add);
+  asm.cmov(t.condition(f.c), f.f, to, t.get(f.n, rdx));
+  t.put(f.d, to);
 }
 function multiplyAdd(t: Translator, f: Three & { a: number }, subtract: boolean): void {
-  t.copy(f.n, rax);
-  t.asm.imul(f.f, rax, t.get(f.m, rcx));
   if (subtract) {
-    t.copy(f.a, rcx);
-    t.asm.alu(Alu.sub, f.f, rcx, rax);
-    t.put(f.d, rcx);
-  } else {
-    if (f.a !== ZR) t.aluGuest(Alu.add, f.f, rax, f.a);
-    t.put(f.d, rax);
+    t.copy(f.n, rax);
+    t.asm.imul(f.f, rax, t.get(f.m, rcx));
+    const to = target(t, f.d, -1) === rax ? rcx : t.pin(f.d);
+    if (to !== t.pin(f.a)) t.copy(f.a, to);
+    t.asm.alu(Alu.sub, f.f, to, rax);
+    t.put(f.d, to);
+    return;
   }
+  const to = f.d === f.a ? rax : target(t, f.d, f.d === f.n ? -1 : f.m);
+  if (to !== t.pin(f.n)) t.copy(f.n, to);
+  t.asm.imul(f.f, to, t.get(f.m, rcx));
+  if (f.a !== ZR) t.aluGuest(Alu.add, f.f, to, f.a);
+  t.put(f.d, to);
 }
 type Long = { m: number; a: number; n: number; d: number };
 function multiplyLong(t: Translator, f: Long, signed: number, subtract: boolean): void {

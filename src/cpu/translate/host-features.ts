@@ -11,9 +11,11 @@ export interface HostFeatures {
   readonly aes: boolean;
   readonly pclmul: boolean;
   readonly sha: boolean;
+  /** BMI1 and BMI2. */
+  readonly bmi: boolean;
 }
 /** The baseline alone: for tests. */
-export const NO_FEATURES: HostFeatures = { sse42: false, avx: false, avx2: false, fma: false, aes: false, pclmul: false, sha: false };
+export const NO_FEATURES: HostFeatures = { sse42: false, avx: false, avx2: false, fma: false, aes: false, pclmul: false, sha: false, bmi: false };
 
 /** Asks the processor; undefined when it lacks the baseline. Uses the start of `code`. */
 export function hostFeatures(code: CodeMemory): HostFeatures | undefined {
@@ -44,5 +46,6 @@ export function hostFeatures(code: CodeMemory): HostFeatures | undefined {
   const seven = cpuid(0, Reg.rax) >= 7 ? cpuid(7, Reg.rbx) : 0;
   return {
     sse42: bit(one, 20), avx, avx2: avx && bit(seven, 5), fma: avx && bit(one, 12), aes: bit(one, 25), pclmul: bit(one, 1), sha: bit(seven, 29),
+    bmi: bit(seven, 3) && bit(seven, 8),
   };
 }

@@ -167,6 +167,7 @@ export class Translator {
     this.#flagsLive = false;
     this.#spAligned = false;
     this.#blockReady = 0;
+    this.#saveTaken = this.#saveNext = false;
     this.#cold.length = 0;
     this.vectors.clear();
     this.looked.length = 0;
@@ -229,6 +230,7 @@ export class Translator {
   /** Whether the flags that instruction `i` sets must go to memory. */
   #mustSave(list: readonly Decoded[], i: number, page: CodePage, first: number): boolean {
     let clobbered = false;
+    this.#saveTaken = this.#saveNext = false;
     for (let j = i + 1; j < list.length; j++) {
       const { entry } = list[j] as Decoded;
       if (entry === undefined || entry.emit === undefined) return true; // the interpreter may read them, or fault
@@ -236,8 +238,20 @@ export class Translator {
       if (entry.writesFlags) return reservedSetter(list[j] as Decoded);
       if (!keepsHostFlags(list[j] as Decoded)) clobbered = true;
     }
+    const last = list[list.length - 1] as Decoded;
+    if (!clobbered && last.entry?.name === "B_cond" && (last.f["c"] as number) < 14) { // on one way out, perhaps
+      const at = first + list.length - 1;
+      const taken = this.#deadAt(page, at + (((last.f["i"] as number) << 13) >> 13)), next = this.#deadAt(page, at + 1);
+      if (!taken && !next) return true;
+      this.#saveTaken = !taken;
+      this.#saveNext = !next;
+      return false;
+    }
     return !this.#deadAfter(list, page, first);
   }
+  /** The block ends with a B.cond, EFLAGS hold NZCV there, and must be saved on this way out of it. */
+  #saveTaken = false;
+  #saveNext = false;
   /** True when every way out of the block sets the flags before it reads them, as far as this page shows. */
   #deadAfter(list: readonly Decoded[], page: CodePage, first: number): boolean {
     const last = list[list.length - 1] as Decoded;
@@ -344,20 +358,20 @@ export class Translator {
   }
   /** Ends the block: on to the address in rax. */
   gotoIndirect(): void { this.asm.patch(this.asm.jmp(), this.#indirect[this.el] as number); }
-  /** A conditional branch: taken to pc + offset when `cc` holds, else on to the next instruction. */
+  /** The last instruction of a block: taken to pc + offset when `cc` holds, else on to the next instruction. */
   branchIf(cc: number, offset: number): void {
     const asm = this.asm;
     const taken = asm.jcc(cc);
     const low = (this.pcLo >>> 0) + offset;
     const lo = low | 0, hi = (this.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0;
-    if (this.#linkable(lo, hi)) {
-      this.#link(lo, hi, taken);
-      this.gotoOffset(4);
-    } else {
-      this.gotoOffset(4);
-      asm.patch(taken, asm.at);
-      this.goto(lo, hi);
-    }
+    const direct = this.#linkable(lo, hi) && !this.#saveTaken;
+    if (direct) this.#link(lo, hi, taken);
+    if (this.#saveNext) this.saveFlags();
+    this.gotoOffset(4);
+    if (direct) return;
+    asm.patch(taken, asm.at);
+    if (this.#saveTaken) this.saveFlags();
+    this.goto(lo, hi);
   }
   /** In the same page, or any page for EL1. */
   #linkable(lo: number, hi: number): boolean { return this.el !== 0 || this.#samePage(lo, hi); }

@@ -10,7 +10,7 @@ import { ensureDebianPackages } from "../../support/packages.ts";
 
 beforeAll(() => ensureDebianPackages(["binutils"]), 300_000);
 
-const { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r12, r13, r15 } = Reg;
+const { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r12, r13, r15 } = Reg;
 /** What is emitted, and what objdump calls it. */
 const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.mov(1, rax, r15), "mov rax,r15"],
@@ -83,6 +83,10 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.aluConstant8(Alu.or, rsi, 1), "or sil,0x1"],
   [a => a.alu8(Alu.cmp, rax, rcx), "cmp al,cl"],
   [a => a.alu8(Alu.or, r8, rdi), "or r8b,dil"],
+  [a => a.rorx(0, rax, r15, 7), "rorx eax,r15d,0x7"],
+  [a => a.rorx(1, r12, rcx, 63), "rorx r12,rcx,0x3f"],
+  [a => a.andn(0, rcx, r8, rbx), "andn ecx,r8d,ebx"],
+  [a => a.andn(1, r9, rax, r12), "andn r9,rax,r12"],
   [a => a.cmpMemory(0, rax, 0, rdx), "cmp BYTE PTR [rax+0x0],dl"],
   [a => a.cmpMemory(1, rax, 0, rdx), "cmp WORD PTR [rax+0x0],dx"],
   [a => a.cmpMemory(3, rax, 0, r8), "cmp QWORD PTR [rax+0x0],r8"],
