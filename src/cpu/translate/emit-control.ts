@@ -5,7 +5,7 @@ import { ZR, type Handlers } from "../a64/pattern.ts";
 import { sysregKey, slot } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { tlbCheck } from "./emit-memory.ts";
-import { Alu, CC, Reg } from "./assembler.ts";
+import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
@@ -78,6 +78,7 @@ function storage(t: Translator, key: number, write: boolean): number | undefined
 }
 const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
 const DAIF = sysregKey(3, 3, 4, 2, 1);
+const DCZID_EL0 = sysregKey(3, 3, 0, 0, 7);
 
 /** Interrupts may have been unmasked: out behind this instruction when a line is high. */
 function lookForInterrupts(t: Translator): void {
@@ -144,6 +145,18 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       t.asm.load(1, rax, rbp, disp(Offset.SP_EL0));
       t.put(f.t, rax);
       t.endSlow(site, ends);
+      return true;
+    }
+    if (key === DCZID_EL0) { // 64-byte blocks; DZP unless EL0 has SCTLR_EL1.DZE
+      t.asm.constant(rax, 0, 0);
+      if (t.el === 0) {
+        t.asm.load(0, rax, rbp, disp(slot.SCTLR_EL1));
+        t.asm.not(0, rax);
+        t.asm.shift(Shift.shr, 0, rax, 10);
+        t.asm.aluImm(Alu.and, 0, rax, 16);
+      }
+      t.asm.aluImm(Alu.or, 0, rax, 4);
+      t.put(f.t, rax);
       return true;
     }
     if (key === DAIF && t.el === 1) {

@@ -6,7 +6,7 @@ import type { Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
-import { disp, interpreted, type Translator } from "./translator.ts";
+import { disp, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
@@ -250,6 +250,59 @@ function loadExclusive(t: Translator, f: { g: number; N: number; t: number }): v
   t.put(f.t, rcx);
   t.endSlow(site, ends);
 }
+type ExclusivePair = { g: number; u: number; N: number; t: number };
+function loadExclusivePair(t: Translator, f: ExclusivePair): void {
+  const { asm } = t;
+  const w = f.g, size = 8 << w;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, 0, ends);
+  asm.testImm(0, rax, size - 1);
+  ends.push(asm.jcc(CC.ne));
+  asm.store(1, rbp, EXCL.va, rax);
+  asm.storeImm(0, rbp, EXCL.valid, 0); // until the access has succeeded
+  tlbCheck(t, size, false, ends);
+  asm.load(w, rcx, rax, 0);
+  asm.load(w, rdx, rax, 4 << w);
+  asm.store(1, rbp, EXCL.data, rcx);
+  asm.store(1, rbp, EXCL.data + 8, rdx);
+  asm.storeImm(0, rbp, EXCL.size, size);
+  asm.storeImm(0, rbp, EXCL.valid, 1);
+  t.put(f.t, rcx);
+  t.put(f.u, rdx);
+  t.endSlow(site, ends);
+}
+function storeExclusivePair(t: Translator, f: ExclusivePair & { s: number }): void {
+  const { asm } = t;
+  const w = f.g, size = 8 << w;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  address(t, f.N, 0, ends);
+  const fails: number[] = [];
+  asm.aluMemoryImm(Alu.cmp, 0, rbp, EXCL.valid, 0);
+  fails.push(asm.jcc(CC.e));
+  asm.aluMemoryImm(Alu.cmp, 0, rbp, EXCL.size, size);
+  fails.push(asm.jcc(CC.ne));
+  asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
+  fails.push(asm.jcc(CC.ne));
+  tlbCheck(t, size, true, ends);
+  asm.load(w, rcx, rax, 0);
+  asm.aluLoad(Alu.cmp, w, rcx, rbp, EXCL.data);
+  fails.push(asm.jcc(CC.ne));
+  asm.load(w, rcx, rax, 4 << w);
+  asm.aluLoad(Alu.cmp, w, rcx, rbp, EXCL.data + 8);
+  fails.push(asm.jcc(CC.ne));
+  asm.store(w, rax, 0, t.get(f.t, rdx));
+  asm.store(w, rax, 4 << w, t.get(f.u, rdx));
+  asm.constant(rcx, 0, 0);
+  const end = asm.jmp();
+  for (const fail of fails) asm.patch(fail, asm.at);
+  asm.constant(rcx, 1, 0);
+  asm.patch(end, asm.at);
+  asm.storeImm(0, rbp, EXCL.valid, 0);
+  t.put(f.s, rcx);
+  t.endSlow(site, ends);
+}
 function storeExclusive(t: Translator, f: Atomic): void {
   const { asm } = t;
   const ends: number[] = [];
@@ -291,8 +344,8 @@ function loadLiteral(t: Translator, f: { i: number; t: number }, g: number, exte
 }
 
 export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
-  STXR: storeExclusive, STLXR: storeExclusive, STXP: interpreted, STLXP: interpreted,
-  LDXR: loadExclusive, LDAXR: loadExclusive, LDXP: interpreted, LDAXP: interpreted,
+  STXR: storeExclusive, STLXR: storeExclusive, STXP: storeExclusivePair, STLXP: storeExclusivePair,
+  LDXR: loadExclusive, LDAXR: loadExclusive, LDXP: loadExclusivePair, LDAXP: loadExclusivePair,
   STLR: (t, f) => ordered(t, f, true),
   LDAR: (t, f) => ordered(t, f, false),
   CASP: compareAndSwapPair, CAS: compareAndSwap,
