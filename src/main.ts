@@ -7,6 +7,7 @@ import type { CommandDef } from "citty";
 import manifest from "../package.json" with { type: "json" };
 import { checkArguments, helpText, nearest } from "./cli/arguments.ts";
 import { ExitCode, Failure } from "./failure.ts";
+import { settleJit } from "./host/jit.ts";
 
 interface CommandModule { readonly default: CommandDef<never>; readonly examples?: readonly string[] }
 interface Command { readonly about: string; readonly load: () => Promise<CommandModule> }
@@ -33,6 +34,8 @@ ${Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${ab
 Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 host unsupported, 4 not found, 5 busy, 6 timeout,
             7 the guest reset itself (--no-reboot), 125 internal error, 128+n ended by signal n
 `;
+
+settleJit(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
