@@ -1,13 +1,15 @@
-// src/hypervisor-thread.ts — the threads beside a machine thread that runs on Hypervisor.framework: the entry of Workers.
+// src/hypervisor-thread.ts — the threads beside a machine thread that runs on Hypervisor.framework or KVM: the entry of Workers.
 // One serves a vCPU of a machine that has several (hypervisor/mailbox.ts); a machine with one vCPU has it inline, and
 // a thread that waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
 // Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
 import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
+import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
+import { serveKvmVcpu, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { watch } from "./hypervisor/kick.ts";
 
 export interface KickMessage {
-  readonly kind: "kick";
+  readonly kind: "kick" | "kvm kick";
   /** The machine's doorbell, and `Watch`. */
   readonly bell: SharedArrayBuffer;
   readonly shared: SharedArrayBuffer;
@@ -27,9 +29,19 @@ function kick(message: KickMessage): void {
   });
 }
 
+function kickKvm(message: KickMessage): void {
+  const records = message.kicks.map(at => viewAt(at, KickRecord.BYTES));
+  watch(new Int32Array(message.bell), message.shared, { frequency: 1e9, now: monotonic, kick: () => { for (const record of records) kickVcpu(record); } });
+}
+
 addEventListener("message", event => {
-  const { data } = event as MessageEvent<KickMessage | HvfVcpuMessage>;
-  if (data.kind === "kick") kick(data);
-  else serveHvfVcpu(data);
+  const { data } = event as MessageEvent<KickMessage | HvfVcpuMessage | KvmVcpuMessage>;
+  switch (data.kind) {
+    case "kick": kick(data); break;
+    case "kvm kick": kickKvm(data); break;
+    case "vcpu": serveHvfVcpu(data); break;
+    case "kvm vcpu": serveKvmVcpu(data); break;
+    default: data satisfies never;
+  }
   process.exit();
 });

@@ -4,10 +4,11 @@
 import { Hypervisor } from "../ffi/hypervisor.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import type { KickMessage } from "./hypervisor-thread.ts";
-import type { Vm } from "./hypervisor/backend.ts";
+import type { GicPlaces, Vm } from "./hypervisor/backend.ts";
 import { HvfVm, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import type { HvfVcpu } from "./hypervisor/hvf-vcpu.ts";
 import { Watched } from "./hypervisor/kick.ts";
+import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import { HostClock, type MachineClock } from "./machine/clock.ts";
 import { RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
@@ -37,18 +38,41 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);
-    case "kvm": throw new Failure("HV-ACCEL-MISSING", "this version of hv cannot use KVM yet", { exit: ExitCode.unsupported });
+    case "kvm": return openKvm(start, bell);
     default: return start.accelerator satisfies never;
   }
 }
 
+const PLACES: GicPlaces = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base };
+
+function openKvm(start: StartMessage, bell: Int32Array): OpenedBackend {
+  const thread = (message: KickMessage | KvmVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
+  const vm = new KvmVm({ gic: start.gic, places: PLACES, end: RAM_BASE + start.ramSize, ...(start.cpus > 1 ? { thread, bell: bell.buffer as SharedArrayBuffer } : {}) });
+  const { clock } = vm, watched = new Watched(bell);
+  return {
+    vm, clock,
+    ready: () => {
+      vm.ready();
+      if (vm.concurrent) return;
+      thread({ kind: "kvm kick", bell: bell.buffer as SharedArrayBuffer, shared: watched.shared, ids: [], kicks: vm.vcpus.map(one => one.kickAddress) });
+      if (!watched.started(GRACE_MS)) throw new Error("the thread beside the machine thread did not start");
+      for (const one of vm.vcpus) one.beforeRun = deadline => watched.arm(deadline === undefined ? Number.POSITIVE_INFINITY : clock.hostTime(deadline));
+    },
+    answered: rings => watched.answered(rings),
+    resting: () => watched.disarm(),
+    close: () => {
+      watched.end(GRACE_MS);
+      vm.destroy();
+    },
+  };
+}
 function openHvf(start: StartMessage, bell: Int32Array): OpenedBackend {
   const hv = Hypervisor.open();
   const thread = (message: KickMessage | HvfVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
   const vm = new HvfVm(hv, {
     ...(start.cpus > 1 ? { thread, bell: bell.buffer as SharedArrayBuffer } : {}),
     gic: start.gic === "auto" ? "auto" : start.gic === 3 ? "framework" : "own", cpus: start.cpus, end: RAM_BASE + start.ramSize,
-    places: { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base },
+    places: PLACES,
   });
   const { clock } = vm, watched = new Watched(bell);
   return {

@@ -1,5 +1,6 @@
 // src/host/accelerators.ts — what can execute a guest on this host, and why the others cannot.
 import { Hypervisor } from "../../ffi/hypervisor.ts";
+import { kvmMissing } from "../../ffi/kvm.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import { examineMac, type HypervisorState } from "./hypervisor-framework.ts";
 
@@ -18,12 +19,19 @@ export function hypervisorState(): HypervisorState | undefined {
   return process.platform === "darwin" ? mac ??= examineMac() : undefined;
 }
 
+function kvm(): { readonly available: boolean; readonly why: string } {
+  if (process.platform !== "linux") return { available: false, why: `this host has no KVM (${host})` };
+  if (process.arch !== "arm64") return { available: false, why: `KVM of this host (${host}) runs no arm64 guests` };
+  const missing = kvmMissing();
+  return { available: missing === undefined, why: missing ?? "the kernel's KVM" };
+}
+
 /** Every accelerator, best first. */
 export function accelerators(): readonly Accelerator[] {
   const { available, why } = hypervisorState() ?? { available: false, why: `this host has no Hypervisor.framework (${host})` };
   return [
     { name: "hvf", available, why },
-    { name: "kvm", available: false, why: process.platform !== "linux" ? `this host has no KVM (${host})` : process.arch !== "arm64" ? `KVM of this host (${host}) runs no arm64 guests` : "this version of hv cannot use KVM yet" },
+    { name: "kvm", ...kvm() },
     { name: "software", available: true, why: process.arch === "x64" ? "a translator to x86-64; an interpreter where the host refuses generated code" : "an interpreter, works everywhere" },
   ];
 }

@@ -1,5 +1,5 @@
 // src/hypervisor/backend.ts — the seam between the machine and whatever executes the guest: types only.
-// Implementations: software.ts, hvf.ts. The run loop above it does not know which one it drives.
+// Implementations: software.ts, hvf.ts, kvm.ts. The run loop above it does not know which one it drives.
 import type { Exit } from "../cpu/exit.ts";
 export type { Exit, ExitKind } from "../cpu/exit.ts";
 
@@ -34,6 +34,8 @@ export interface Vm {
   readonly gic: KernelGic | undefined;
   /** True: every core is a ConcurrentVcpu. */
   readonly concurrent: boolean;
+  /** True: PSCI is the backend's; it starts and stops cores inside of `run`, and every core is always run. */
+  readonly ownsPower: boolean;
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
   createVcpu(index: number): Vcpu;

@@ -59,6 +59,7 @@ export function serveHvfVcpu(message: HvfVcpuMessage): void {
 export class HvfVm implements Vm {
   readonly backend = "hvf";
   readonly concurrent: boolean;
+  readonly ownsPower = false;
   readonly clock: HvfClock;
   readonly gic: KernelGic | undefined;
   readonly facts: HvfVmFacts;

@@ -24,6 +24,7 @@ class SoftwareVm implements Vm {
   readonly backend = "software";
   readonly gic = undefined;
   readonly concurrent = false;
+  readonly ownsPower = false;
   engine = "";
   readonly #choice: EngineChoice;
   readonly #clock: Clock;

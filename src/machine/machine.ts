@@ -168,7 +168,7 @@ export class Machine {
     this.#vm.gic?.reset();
     this.gpio.setInput(POWER_KEY_LINE, false); // its release was among the alarms
     for (const core of this.#cores) {
-      core.power = "off";
+      core.power = this.#vm.ownsPower ? "on" : "off";
       core.inGuest = false;
       core.vcpu.reset(0, 0);
       core.vcpu.setLines(false, false);
