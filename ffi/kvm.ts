@@ -9,24 +9,22 @@ const ior = (nr: number, size: number): number => 0x8000_ae00 + size * 0x1_0000 
 const iowr = (nr: number, size: number): number => 0xc000_ae00 + size * 0x1_0000 + nr;
 
 /** Bytes of the structures. */
-export const Size = { kvm_userspace_memory_region: 32, kvm_create_device: 12, kvm_device_attr: 24, kvm_irq_level: 8, kvm_vcpu_init: 32, kvm_one_reg: 16, kvm_guest_debug: 520, kvm_vcpu_events: 64 } as const;
+export const Size = { kvm_userspace_memory_region: 32, kvm_create_device: 12, kvm_device_attr: 24, kvm_irq_level: 8, kvm_vcpu_init: 32, kvm_one_reg: 16, kvm_guest_debug: 520, kvm_enable_cap: 104 } as const;
 export const Ioctl: Readonly<Record<
   | "KVM_GET_API_VERSION" | "KVM_CREATE_VM" | "KVM_CHECK_EXTENSION" | "KVM_GET_VCPU_MMAP_SIZE" | "KVM_CREATE_VCPU" | "KVM_SET_USER_MEMORY_REGION" | "KVM_RUN" | "KVM_IRQ_LINE"
-  | "KVM_CREATE_DEVICE" | "KVM_SET_DEVICE_ATTR" | "KVM_ARM_VCPU_INIT" | "KVM_ARM_PREFERRED_TARGET" | "KVM_GET_ONE_REG" | "KVM_SET_ONE_REG" | "KVM_SET_GUEST_DEBUG" | "KVM_SET_VCPU_EVENTS", number>> = {
+  | "KVM_CREATE_DEVICE" | "KVM_SET_DEVICE_ATTR" | "KVM_ARM_VCPU_INIT" | "KVM_ARM_PREFERRED_TARGET" | "KVM_GET_ONE_REG" | "KVM_SET_ONE_REG" | "KVM_SET_GUEST_DEBUG" | "KVM_ENABLE_CAP", number>> = {
   KVM_GET_API_VERSION: io(0x00), KVM_CREATE_VM: io(0x01), KVM_CHECK_EXTENSION: io(0x03), KVM_GET_VCPU_MMAP_SIZE: io(0x04), KVM_CREATE_VCPU: io(0x41),
   KVM_SET_USER_MEMORY_REGION: iow(0x46, Size.kvm_userspace_memory_region), KVM_RUN: io(0x80), KVM_IRQ_LINE: iow(0x61, Size.kvm_irq_level),
   KVM_CREATE_DEVICE: iowr(0xe0, Size.kvm_create_device), KVM_SET_DEVICE_ATTR: iow(0xe1, Size.kvm_device_attr),
   KVM_ARM_VCPU_INIT: iow(0xae, Size.kvm_vcpu_init), KVM_ARM_PREFERRED_TARGET: ior(0xaf, Size.kvm_vcpu_init),
-  KVM_GET_ONE_REG: iow(0xab, Size.kvm_one_reg), KVM_SET_ONE_REG: iow(0xac, Size.kvm_one_reg), KVM_SET_GUEST_DEBUG: iow(0x9b, Size.kvm_guest_debug), KVM_SET_VCPU_EVENTS: iow(0xa0, Size.kvm_vcpu_events),
+  KVM_GET_ONE_REG: iow(0xab, Size.kvm_one_reg), KVM_SET_ONE_REG: iow(0xac, Size.kvm_one_reg), KVM_SET_GUEST_DEBUG: iow(0x9b, Size.kvm_guest_debug), KVM_ENABLE_CAP: iow(0xa3, Size.kvm_enable_cap),
 };
 export const API_VERSION = 12;
-export const Capability = { KVM_CAP_ARM_VM_IPA_SIZE: 165, KVM_CAP_MAX_VCPUS: 66 } as const;
-export const ExitReason = { KVM_EXIT_UNKNOWN: 0, KVM_EXIT_DEBUG: 4, KVM_EXIT_MMIO: 6, KVM_EXIT_SHUTDOWN: 8, KVM_EXIT_FAIL_ENTRY: 9, KVM_EXIT_INTR: 10, KVM_EXIT_INTERNAL_ERROR: 17, KVM_EXIT_SYSTEM_EVENT: 24 } as const;
+export const Capability = { KVM_CAP_ARM_VM_IPA_SIZE: 165, KVM_CAP_MAX_VCPUS: 66, KVM_CAP_ARM_NISV_TO_USER: 177 } as const;
+export const ExitReason = { KVM_EXIT_UNKNOWN: 0, KVM_EXIT_DEBUG: 4, KVM_EXIT_MMIO: 6, KVM_EXIT_SHUTDOWN: 8, KVM_EXIT_FAIL_ENTRY: 9, KVM_EXIT_INTR: 10, KVM_EXIT_INTERNAL_ERROR: 17, KVM_EXIT_SYSTEM_EVENT: 24, KVM_EXIT_ARM_NISV: 28 } as const;
 export const SystemEvent = { KVM_SYSTEM_EVENT_SHUTDOWN: 1, KVM_SYSTEM_EVENT_RESET: 2, KVM_SYSTEM_EVENT_CRASH: 3 } as const;
 /** Byte offsets in struct kvm_run. */
-export const RunOffset = { immediate_exit: 1, exit_reason: 8, mmio_phys_addr: 32, mmio_data: 40, mmio_len: 48, mmio_is_write: 52, system_event_type: 32, debug_hsr: 32, hardware_entry_failure_reason: 32 } as const;
-/** Byte offset of ext_dabt_pending in struct kvm_vcpu_events. */
-export const EXT_DABT_PENDING = 2;
+export const RunOffset = { immediate_exit: 1, exit_reason: 8, mmio_phys_addr: 32, mmio_data: 40, mmio_len: 48, mmio_is_write: 52, system_event_type: 32, debug_hsr: 32, arm_nisv_fault_ipa: 40, hardware_entry_failure_reason: 32 } as const;
 export const VcpuFeature = { KVM_ARM_VCPU_POWER_OFF: 0, KVM_ARM_VCPU_PSCI_0_2: 2 } as const;
 export const Debug = { KVM_GUESTDBG_ENABLE: 1, KVM_GUESTDBG_USE_SW_BP: 0x1_0000 } as const;
 export const Device = { KVM_DEV_TYPE_ARM_VGIC_V2: 5, KVM_DEV_TYPE_ARM_VGIC_V3: 7 } as const;
@@ -40,6 +38,8 @@ export const IRQ_TYPE_SPI = 1;
 export const REG_HIGH = 0x6030_0000;
 export const CoreReg = { X0: 0x10_0000, SP_EL0: 0x10_003e, PC: 0x10_0040, PSTATE: 0x10_0042, SP_EL1: 0x10_0044, ELR_EL1: 0x10_0046, SPSR_EL1: 0x10_0048 } as const;
 export const SYSREG = 0x13_0000;
+/** Ids whose values are not 64 bits wide: high and low word. Vector n is 4n further. */
+export const Wide = { VECTOR: [0x6040_0000, 0x10_0054], FPSR: [0x6020_0000, 0x10_00d4], FPCR: [0x6020_0000, 0x10_00d5] } as const;
 /** CNTV_CVAL_EL0 and CNTVCT_EL0 have each other's numbers, for ever. */
 export const TIMER_CVAL = 0x13_df02, TIMER_CNT = 0x13_df1a;
 

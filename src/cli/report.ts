@@ -24,7 +24,7 @@ export async function makeReport(): Promise<Report> {
   const selfTests: SelfTest[] = [];
   for (const { name, available } of accelerators()) {
     if (!available) continue;
-    for (const gic of name === "software" ? [2] as const : [2, 3] as const) selfTests.push(await selfTest({ accelerator: name, gic }));
+    for (const gic of name === "hvf" ? [2, 3] as const : ["auto"] as const) selfTests.push(await selfTest({ accelerator: name, gic }));
   }
   return { apiVersion: 1, bun: Bun.version, diagnosis, selfTests };
 }

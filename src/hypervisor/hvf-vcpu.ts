@@ -12,14 +12,12 @@ import {
   ExitOffset, ExitReason, Hypervisor, HypervisorError, InterruptType, Reg, Status, SysReg, viewAt, type VcpuId,
 } from "../../ffi/hypervisor.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
-import { pstate, setPstate } from "../cpu/exception.ts";
 import { Exit } from "../cpu/exit.ts";
-import { Cpu } from "../cpu/interpret/cpu.ts";
-import { instructions } from "../cpu/interpret/instructions.ts";
+import type { Cpu } from "../cpu/interpret/cpu.ts";
 import type { MemoryMap } from "../cpu/memory-map.ts";
-import { Offset } from "../cpu/state.ts";
-import { slot, sysregKey, sysregs, type SysRegName } from "../cpu/sysreg.ts";
+import { sysregKey, sysregs, type SysRegName } from "../cpu/sysreg.ts";
 import type { Registers, TimerName, Vcpu } from "./backend.ts";
+import { Helper, type RegisterFile } from "./helper.ts";
 import type { VcpuClock } from "./hvf-clock.ts";
 
 /** Exception classes that leave the guest. */
@@ -32,8 +30,6 @@ const CTL = { ENABLE: 1, IMASK: 2, ISTATUS: 4 } as const;
 const EL1H_MASKED = 0x3c5;
 /** The bits that are one where nothing is optional. */
 const SCTLR_RESET = 0x30d0_0980;
-/** PSTATE bits that the interpreter does not know: SSBS, UAO, DIT, TCO. An exception keeps SSBS and DIT. */
-const UNKNOWN_PSTATE = 0x0380_1000, KEPT_PSTATE = 0x0100_1000;
 
 const CNTPCT = sysregs.CNTPCT_EL0.encoding, CNTPCTSS = sysregKey(3, 3, 14, 0, 5), CNTVCTSS = sysregKey(3, 3, 14, 0, 6);
 const CNTP_TVAL = sysregs.CNTP_TVAL_EL0.encoding, CNTP_CTL = sysregs.CNTP_CTL_EL0.encoding, CNTP_CVAL = sysregs.CNTP_CVAL_EL0.encoding;
@@ -66,7 +62,6 @@ export class HvfVcpu implements Vcpu {
   readonly remarks: string[] = [];
   readonly #hv: Hypervisor;
   readonly #clock: VcpuClock;
-  readonly #memory: MemoryMap;
   readonly #facts: HvfVmFacts;
   /** hv_vcpu_exit_t: the framework's, at one place for the vCPU's life. */
   readonly #record: DataView;
@@ -74,11 +69,7 @@ export class HvfVcpu implements Vcpu {
   readonly #own: NativeMemory = NativeMemory.allocate(0x4000);
   readonly #kick: Int32Array;
   readonly #cell = new Uint32Array(2);
-  readonly #vector = new Uint8Array(16);
-  /** Carries out single instructions, and takes exceptions in the guest's place. Made when first needed. */
-  #helper: Cpu | undefined;
-  /** The helper is in the middle of an instruction. */
-  #inside = false;
+  readonly #helper: Helper;
   #irq = false;
   #fiq = false;
   #clockVersion = 0;
@@ -94,7 +85,7 @@ export class HvfVcpu implements Vcpu {
   constructor(hv: Hypervisor, clock: VcpuClock, memory: MemoryMap, facts: HvfVmFacts, index: number) {
     this.#hv = hv;
     this.#clock = clock;
-    this.#memory = memory;
+    this.#helper = new Helper(this.#file, memory, clock, index);
     this.#facts = facts;
     this.index = index;
     const record = new Uint32Array(2);
@@ -109,7 +100,7 @@ export class HvfVcpu implements Vcpu {
   }
   destroy(): void {
     this.#hv.base.hv_vcpu_destroy(this.id);
-    this.#helper?.state.memory.free();
+    this.#helper.free();
     this.#own.free();
   }
 
@@ -159,7 +150,7 @@ export class HvfVcpu implements Vcpu {
   // --- running ---
 
   run(deadline: number | undefined): void {
-    if (this.#inside && this.#step()) return;
+    if (this.#helper.inside && this.#helper.step(this.exit)) return;
     for (;;) {
       if (Atomics.exchange(this.#kick, 0, 0) !== 0) {
         this.exit.kind = "canceled";
@@ -242,7 +233,7 @@ export class HvfVcpu implements Vcpu {
         exit.immediate = syndrome & 0xffff;
         return true;
       case EC.INSTRUCTION_ABORT:
-        this.#inGuest(cpu => cpu.fetchPage());
+        this.#helper.takeException(cpu => cpu.fetchPage());
         return false;
       default:
         this.#fault(this.#words("exception class", syndrome));
@@ -259,7 +250,10 @@ export class HvfVcpu implements Vcpu {
     const { exit } = this;
     const gpa = this.#record.getUint32(ExitOffset.physicalAddress + 4, true) * 2 ** 32 + this.#record.getUint32(ExitOffset.physicalAddress, true);
     if ((syndrome & DABT.S1PTW) !== 0) { // the guest's page tables are nowhere: no device answers that
-      this.#inGuest(cpu => cpu.externalAbort());
+      this.#helper.takeException(cpu => {
+        this.#faulted(cpu);
+        cpu.externalAbort();
+      });
       return false;
     }
     if ((syndrome & DABT.DFSC & ~3) !== DFSC_TRANSLATION) {
@@ -271,11 +265,9 @@ export class HvfVcpu implements Vcpu {
       return false;
     }
     if ((syndrome & DABT.ISV) === 0) {
-      this.#load();
-      this.#inside = true;
-      if (!this.#step()) return false;
+      if (!this.#helper.begin(exit)) return false;
       if (exit.kind === "mmio" && Math.floor(exit.gpa / 4096) !== Math.floor(gpa / 4096)) {
-        this.#inside = false;
+        this.#helper.inside = false;
         this.#fault(this.#words(`an access to 0x${exit.gpa.toString(16)} by the guest's tables was another to the hardware: class`, syndrome));
       }
       return true;
@@ -342,7 +334,7 @@ export class HvfVcpu implements Vcpu {
   }
 
   completeRead(lo: number, hi: number): void {
-    if (this.#inside) return this.#cpu().answer(lo, hi);
+    if (this.#helper.inside) return this.#helper.cpu.answer(lo, hi);
     const { exit } = this;
     if (exit.kind === "mmio") {
       hi = exit.size === 8 ? hi : 0;
@@ -356,116 +348,39 @@ export class HvfVcpu implements Vcpu {
     this.#advance();
   }
   completeWrite(): void {
-    if (this.#inside) this.#cpu().answer(0, 0);
+    if (this.#helper.inside) this.#helper.cpu.answer(0, 0);
     else this.#advance();
   }
 
   // --- in the guest's place ---
 
-  #cpu(): Cpu {
-    if (this.#helper !== undefined) return this.#helper;
-    const cpu = new Cpu({ index: this.index, memory: this.#memory, clock: this.#clock, instructions, peers: [] });
-    cpu.vtimerMasked = true;
-    cpu.ptimerMasked = true;
-    return this.#helper = cpu;
-  }
-  #loadedPstate = 0;
-  /** The vCPU's registers into the helper. */
-  #load(): void {
-    const cpu = this.#cpu(), { x } = cpu;
-    cpu.reset();
-    cpu.vtimerMasked = true;
-    cpu.ptimerMasked = true;
-    for (const name of HELPED) {
-      const value = this.#readSysreg(SysReg[name]);
-      x[slot[name] / 4] = value[0] as number;
-      x[slot[name] / 4 + 1] = value[1] as number;
-    }
-    for (const [reg, at] of [[SysReg.SP_EL0, Offset.SP_EL0], [SysReg.SP_EL1, Offset.SP_EL1]] as const) {
-      const value = this.#readSysreg(reg);
-      x[at / 4] = value[0] as number;
-      x[at / 4 + 1] = value[1] as number;
-    }
-    for (let r = 0; r < 31; r++) x.set(this.#read(r), 2 * r);
-    x.set(this.#read(Reg.PC), Offset.PC / 4);
-    x[Offset.FPCR / 4] = this.#read(Reg.FPCR)[0] as number;
-    x[Offset.FPSR / 4] = this.#read(Reg.FPSR)[0] as number;
-    for (let q = 0; q < 32; q++) {
-      this.#hv.base.hv_vcpu_get_simd_fp_reg(this.id, q, this.#vector);
-      cpu.state.u8.set(this.#vector, Offset.V + 16 * q);
-    }
-    this.#loadedPstate = this.#read(Reg.CPSR)[0] as number;
-    setPstate(cpu, this.#loadedPstate);
-  }
-  /** And back, where they changed. */
-  #store(): void {
-    const cpu = this.#cpu(), { x } = cpu;
-    const put = (reg: number, at: number): void => {
-      const now = this.#read(reg);
-      if (now[0] !== (x[at] as number) >>> 0 || now[1] !== (x[at + 1] as number) >>> 0) this.#write(reg, x[at] as number, x[at + 1] as number);
-    };
-    const before = this.#loadedPstate & UNKNOWN_PSTATE;
-    const entered = x[Offset.PC / 4] === (x[slot.VBAR_EL1 / 4] as number) + 0x200 || x[Offset.PC / 4] === (x[slot.VBAR_EL1 / 4] as number) + 0x400 || x[Offset.PC / 4] === (x[slot.VBAR_EL1 / 4] as number);
-    if (entered) x[slot.SPSR_EL1 / 4] = (x[slot.SPSR_EL1 / 4] as number) | before;
-    for (const name of HELPED) {
-      const now = this.#readSysreg(SysReg[name]), at = slot[name] / 4;
-      if (now[0] !== (x[at] as number) >>> 0 || now[1] !== (x[at + 1] as number) >>> 0) this.#writeSysreg(SysReg[name], x[at] as number, x[at + 1] as number);
-    }
-    const state = (pstate(cpu) | (entered ? before & KEPT_PSTATE : before)) >>> 0;
-    cpu.bankSp();
-    for (const [reg, at] of [[SysReg.SP_EL0, Offset.SP_EL0], [SysReg.SP_EL1, Offset.SP_EL1]] as const) this.#writeSysreg(reg, x[at / 4] as number, x[at / 4 + 1] as number);
-    for (let r = 0; r < 31; r++) put(r, 2 * r);
-    put(Reg.PC, Offset.PC / 4);
-    if (this.#read(Reg.FPSR)[0] !== (x[Offset.FPSR / 4] as number) >>> 0) this.#write(Reg.FPSR, x[Offset.FPSR / 4] as number, 0);
-    for (let q = 0; q < 32; q++) {
-      const value = cpu.state.u8.subarray(Offset.V + 16 * q, Offset.V + 16 * q + 16);
-      this.#hv.base.hv_vcpu_get_simd_fp_reg(this.id, q, this.#vector);
-      if (Buffer.compare(value, this.#vector) !== 0) this.#hv.base.hv_vcpu_set_simd_fp_reg(this.id, q, value.slice());
-    }
-    this.#write(Reg.CPSR, state, 0);
-  }
-  /** Goes on with the helper's instruction. True: it met the machine (again); false: it is done, and so is the helper. */
-  #step(): boolean {
-    const cpu = this.#cpu();
-    cpu.run(undefined, 1);
-    if (cpu.exit.kind !== "mmio") {
-      this.#inside = false;
-      this.#store();
-      return false;
-    }
-    const { exit } = this, from = cpu.exit;
-    exit.kind = "mmio";
-    exit.gpa = from.gpa;
-    exit.size = from.size;
-    exit.write = from.write;
-    exit.lo = from.lo;
-    exit.hi = from.hi;
-    exit.register = 31;
-    exit.syndromeValid = false;
-    exit.signExtend = false;
-    exit.sixtyFour = false;
-    return true;
-  }
-  /** An exception that the architecture would take where the vCPU stands. */
-  #inGuest(take: (cpu: Cpu) => unknown): void {
-    if (!this.#inside) this.#load();
-    const cpu = this.#cpu();
+  /** What the exit says of an access that the guest must not have made. */
+  #faulted(cpu: Cpu): void {
     cpu.exit.write = this.exit.write;
-    if (!this.#inside) {
-      cpu.deviceLo = this.#record.getInt32(ExitOffset.virtualAddress, true);
-      cpu.deviceHi = this.#record.getInt32(ExitOffset.virtualAddress + 4, true);
-    }
-    this.#inside = false;
-    take(cpu);
-    this.#store();
+    cpu.deviceLo = this.#record.getInt32(ExitOffset.virtualAddress, true);
+    cpu.deviceHi = this.#record.getInt32(ExitOffset.virtualAddress + 4, true);
   }
   injectUndefined(): void {
-    this.#inGuest(cpu => {
+    this.#helper.takeException(cpu => {
       cpu.abandon();
       cpu.undefined();
     });
   }
-  injectExternalAbort(): void { this.#inGuest(cpu => cpu.externalAbort()); }
+  injectExternalAbort(): void {
+    const known = this.#helper.inside; // by the instruction itself
+    this.#helper.takeException(cpu => {
+      if (!known) this.#faulted(cpu);
+      cpu.externalAbort();
+    });
+  }
+  /** The helper's view of the registers. */
+  readonly #file: RegisterFile = {
+    readX: r => this.#read(r), writeX: (r, lo, hi) => this.#write(r, lo, hi),
+    readOther: name => (name in OTHERS ? this.#read(OTHERS[name as keyof typeof OTHERS]) : this.#readSysreg(SysReg[name as keyof typeof SysReg])),
+    writeOther: (name, lo, hi) => (name in OTHERS ? this.#write(OTHERS[name as keyof typeof OTHERS], lo, hi) : this.#writeSysreg(SysReg[name as keyof typeof SysReg], lo, hi)),
+    readVector: (q, into) => this.#hv.base.hv_vcpu_get_simd_fp_reg(this.id, q, into),
+    writeVector: (q, value) => this.#hv.base.hv_vcpu_set_simd_fp_reg(this.id, q, value),
+  };
 
   // --- interrupts and timers ---
 
@@ -502,7 +417,7 @@ export class HvfVcpu implements Vcpu {
   }
 
   reset(pc: number, x0: number): void {
-    this.#inside = false;
+    this.#helper.inside = false;
     this.#ptimer = { ctl: 0, cval: 0, masked: false };
     for (let r = 0; r < 31; r++) this.#write(r, 0, 0);
     this.#write(0, x0 % 2 ** 32, Math.floor(x0 / 2 ** 32));
@@ -550,8 +465,8 @@ export class HvfVcpu implements Vcpu {
   }
 }
 
-/** What an instruction, or an exception taken in its place, looks at or changes. */
-const HELPED = ["SCTLR_EL1", "TCR_EL1", "TTBR0_EL1", "TTBR1_EL1", "MAIR_EL1", "VBAR_EL1", "CPACR_EL1", "ESR_EL1", "FAR_EL1", "ELR_EL1", "SPSR_EL1"] as const;
+/** Registers of hv_reg_t that have names. */
+const OTHERS = { PC: Reg.PC, CPSR: Reg.CPSR, FPCR: Reg.FPCR, FPSR: Reg.FPSR } as const;
 const CLEARED = [
   "CPACR_EL1", "TTBR0_EL1", "TTBR1_EL1", "TCR_EL1", "MAIR_EL1", "AMAIR_EL1", "VBAR_EL1", "CONTEXTIDR_EL1", "ESR_EL1", "FAR_EL1", "ELR_EL1", "SPSR_EL1", "AFSR0_EL1", "AFSR1_EL1",
   "PAR_EL1", "SP_EL0", "SP_EL1", "TPIDR_EL0", "TPIDRRO_EL0", "TPIDR_EL1", "CNTKCTL_EL1", "CNTV_CTL_EL0", "CNTV_CVAL_EL0", "MDSCR_EL1",

@@ -1,20 +1,22 @@
 // src/hypervisor/kvm.ts — KVM of arm64 Linux as a backend: the interrupt controller, the timers and PSCI are the kernel's;
 // what leaves the guest is device accesses and the end of the machine.
 // Spec: the kernel's Documentation/virt/kvm/api.rst, devices/arm-vgic.rst and arm-vgic-v3.rst; ARM DEN 0022 (PSCI).
-// Left out: accesses without a syndrome (KVM_CAP_ARM_NISV_TO_USER): a fault; the guest's counter runs on while it is
-// paused; a guest's reset leaves the controller as it is, but for its inputs.
+// An access without syndrome is carried out by the interpreter (helper.ts). Left out: the guest's counter runs on while
+// it is paused; a guest's reset leaves the controller as it is, but for its inputs.
 //
 // PSCI's SYSTEM_OFF and SYSTEM_RESET come as events; the machine gets them as the calls that they were.
 import {
-  Capability, closeFd, CoreReg, Debug, Device, EXT_DABT_PENDING, ExitReason, handleKicks, ioctl, IRQ_TYPE_SPI, isInterrupted, kickVcpu, KickRecord,
-  KvmError, mapRun, monotonic, openKvm, REG_HIGH, RunOffset, runVcpu, Size, SYSREG, SystemEvent, thisThread, TIMER_CNT, TIMER_CVAL, unmapRun, VcpuFeature, Vgic,
+  Capability, closeFd, CoreReg, Debug, Device, ExitReason, handleKicks, ioctl, IRQ_TYPE_SPI, isInterrupted, kickVcpu, KickRecord,
+  KvmError, mapRun, monotonic, openKvm, REG_HIGH, RunOffset, runVcpu, Size, SYSREG, SystemEvent, thisThread, TIMER_CNT, TIMER_CVAL, unmapRun, VcpuFeature, Vgic, Wide,
 } from "../../ffi/kvm.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import type { Clock } from "../../devices/device.ts";
 import { Exit } from "../cpu/exit.ts";
+import { MemoryMap } from "../cpu/memory-map.ts";
 import { sysregs, type SysRegName } from "../cpu/sysreg.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { GicPlaces, KernelGic, RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
+import { Helper, type OtherRegister, type RegisterFile } from "./helper.ts";
 import { RemoteVcpu, serveVcpu } from "./mailbox.ts";
 
 export interface KvmOptions {
@@ -58,10 +60,15 @@ export interface KvmVcpuMessage {
   readonly runSize: number;
   readonly mailbox: SharedArrayBuffer;
   readonly bell: SharedArrayBuffer;
+  readonly ram: readonly { readonly gpa: number; readonly pointer: number; readonly size: number }[];
 }
 /** The life of that thread. */
 export function serveKvmVcpu(message: KvmVcpuMessage): void {
-  serveVcpu(message.mailbox, new Int32Array(message.bell), () => new KvmVcpu(message.vm, message.runSize, message.index));
+  serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
+    const memory = new MemoryMap();
+    for (const { gpa, pointer, size } of message.ram) memory.add(gpa, NativeMemory.at(pointer, size), size, false);
+    return new KvmVcpu(message.vm, message.runSize, memory, message.index);
+  });
 }
 
 function refuse(error: unknown): never {
@@ -88,7 +95,8 @@ export class KvmVm implements Vm {
   readonly #runSize: number;
   readonly #vgic: number;
   readonly #options: KvmOptions;
-  readonly #blocks: NativeMemory[] = [];
+  readonly #memory: MemoryMap = new MemoryMap();
+  readonly #blocks: { readonly gpa: number; readonly memory: NativeMemory }[] = [];
   readonly #vcpus: KvmVcpu[] = [];
   readonly #remote: RemoteVcpu[] = [];
   get vcpus(): readonly KvmVcpu[] { return this.#vcpus; }
@@ -101,6 +109,9 @@ export class KvmVm implements Vm {
     if (options.end > 2 ** most) throw new Failure("HV-KVM-MEMORY", `--memory: KVM of this host gives guests ${most}-bit addresses`, { hint: "ask for less", exit: ExitCode.unsupported });
     this.#vm = trying(() => ioctl(this.#kvm, "KVM_CREATE_VM", most < DEFAULT_IPA_BITS ? most : 0)); // 0: 40 bits
     this.#runSize = trying(() => ioctl(this.#kvm, "KVM_GET_VCPU_MMAP_SIZE"));
+    const enable = new Uint32Array(Size.kvm_enable_cap / 4);
+    enable[0] = Capability.KVM_CAP_ARM_NISV_TO_USER;
+    trying(() => ioctl(this.#vm, "KVM_ENABLE_CAP", enable));
     const { version, fd } = trying(() => this.#createGic());
     this.#vgic = fd;
     this.gic = { version, setSpi: (n, level) => this.#line(n, level), reset: () => { for (const n of this.#high) this.#line(n, false); } };
@@ -123,7 +134,7 @@ export class KvmVm implements Vm {
         ioctl(this.#vm, "KVM_CREATE_DEVICE", device);
       } catch (error) {
         if (gic === "auto" && version === 3) continue; // a host with a GICv2
-        throw error;
+        throw new Failure("HV-KVM-GIC", `--gic ${version}: this host's interrupt controller cannot be version ${version} for guests`, { hint: "--gic auto", exit: ExitCode.unsupported, cause: error });
       }
       return { version, fd: device[1] as number };
     }
@@ -161,7 +172,8 @@ export class KvmVm implements Vm {
     view.setBigUint64(8, BigInt(gpa), true);
     view.setBigUint64(16, BigInt(memory.size), true);
     view.setBigUint64(24, BigInt(memory.pointer), true);
-    this.#blocks.push(memory);
+    this.#blocks.push({ gpa, memory });
+    this.#memory.add(gpa, memory, size, false);
     try {
       ioctl(this.#vm, "KVM_SET_USER_MEMORY_REGION", bytes);
     } catch (error) {
@@ -172,7 +184,7 @@ export class KvmVm implements Vm {
   createVcpu(index: number): Vcpu {
     const { thread, bell } = this.#options;
     if (thread === undefined || bell === undefined) {
-      const vcpu = new KvmVcpu(this.#vm, this.#runSize, index);
+      const vcpu = new KvmVcpu(this.#vm, this.#runSize, this.#memory, index);
       this.#vcpus.push(vcpu);
       return vcpu;
     }
@@ -181,7 +193,7 @@ export class KvmVm implements Vm {
       record ??= new DataView(NativeMemory.at(vcpu.kickAddress, KickRecord.BYTES).window(0));
       kickVcpu(record);
     });
-    thread({ kind: "kvm vcpu", index, vm: this.#vm, runSize: this.#runSize, mailbox: vcpu.mailbox, bell });
+    thread({ kind: "kvm vcpu", index, vm: this.#vm, runSize: this.#runSize, mailbox: vcpu.mailbox, bell, ram: this.#blocks.map(({ gpa, memory }) => ({ gpa, pointer: memory.pointer, size: memory.size })) });
     vcpu.started();
     this.#remote.push(vcpu);
     return vcpu;
@@ -190,9 +202,14 @@ export class KvmVm implements Vm {
   destroy(): void {
     for (const one of [...this.#vcpus, ...this.#remote]) one.destroy();
     for (const fd of [this.#vgic, this.#vm, this.#kvm]) closeFd(fd);
-    for (const block of this.#blocks) block.free();
+    for (const { memory } of this.#blocks) memory.free();
   }
 }
+
+/** The helper runs no timers: its clock is not looked at. */
+const NO_CLOCK: Clock = { ticks: () => 0, frequency: 1, wallSeconds: () => 0 };
+const CORE = { PC: CoreReg.PC, CPSR: CoreReg.PSTATE, SP_EL0: CoreReg.SP_EL0, SP_EL1: CoreReg.SP_EL1, ELR_EL1: CoreReg.ELR_EL1, SPSR_EL1: CoreReg.SPSR_EL1 } as const;
+const otherId = (name: Exclude<OtherRegister, "FPCR" | "FPSR">): number => (name in CORE ? CORE[name as keyof typeof CORE] : SYSREG + sysregs[name as SysRegName].encoding);
 
 /** One vCPU, used by the thread that made it. */
 export class KvmVcpu implements Vcpu {
@@ -210,15 +227,19 @@ export class KvmVcpu implements Vcpu {
   readonly #one: NativeMemory = NativeMemory.allocate(32);
   readonly #cell: Uint32Array;
   readonly #value: Uint32Array;
+  /** The same value, 16 bytes of it. */
+  readonly #bytes: Uint8Array;
+  readonly #helper: Helper;
   /** The PSCI call that an event stands for. */
   #event = 0;
   #debugExits = false;
   beforeRun: ((deadline: number | undefined) => void) | undefined;
   onSysreg: Vcpu["onSysreg"];
 
-  constructor(vm: number, runSize: number, index: number) {
+  constructor(vm: number, runSize: number, memory: MemoryMap, index: number) {
     this.index = index;
     this.#vm = vm;
+    this.#helper = new Helper(this.#file, memory, NO_CLOCK, index);
     handleKicks();
     this.#fd = ioctl(vm, "KVM_CREATE_VCPU", index);
     this.#runSize = runSize;
@@ -230,12 +251,14 @@ export class KvmVcpu implements Vcpu {
     this.#kick = new Int32Array(this.#record.window(0), 0, 1);
     this.#cell = new Uint32Array(this.#one.window(0), 0, 8);
     this.#value = this.#cell.subarray(4, 6);
+    this.#bytes = new Uint8Array(this.#one.window(0), 16, 16);
     const value = this.#one.pointer + 16;
     this.#cell.set([0, REG_HIGH, value % 2 ** 32, Math.floor(value / 2 ** 32)]);
     this.#init();
   }
   get id(): number { return this.#fd; }
   destroy(): void {
+    this.#helper.free();
     unmapRun(this.#runAt, this.#runSize);
     closeFd(this.#fd);
     this.#record.free();
@@ -259,6 +282,39 @@ export class KvmVcpu implements Vcpu {
     this.#value[1] = hi;
     ioctl(this.#fd, "KVM_SET_ONE_REG", this.#one.pointer);
   }
+  /** A register that is not 64 bits wide: its value is in `#bytes`, and `#value`. */
+  #wide(call: "KVM_GET_ONE_REG" | "KVM_SET_ONE_REG", [high, low]: readonly [number, number], more = 0): Uint32Array {
+    this.#cell[0] = low + more;
+    this.#cell[1] = high;
+    try {
+      ioctl(this.#fd, call, this.#one.pointer);
+    } finally {
+      this.#cell[1] = REG_HIGH;
+    }
+    return this.#value;
+  }
+  /** The helper's view of the registers. */
+  readonly #file: RegisterFile = {
+    readX: r => this.#read(CoreReg.X0 + 2 * r), writeX: (r, lo, hi) => this.#write(CoreReg.X0 + 2 * r, lo, hi),
+    readOther: name => {
+      if (name !== "FPCR" && name !== "FPSR") return this.#read(otherId(name));
+      this.#value[1] = 0;
+      return this.#wide("KVM_GET_ONE_REG", Wide[name]);
+    },
+    writeOther: (name, lo, hi) => {
+      if (name !== "FPCR" && name !== "FPSR") return this.#write(otherId(name), lo, hi);
+      this.#value[0] = lo;
+      this.#wide("KVM_SET_ONE_REG", Wide[name]);
+    },
+    readVector: (q, into) => {
+      this.#wide("KVM_GET_ONE_REG", Wide.VECTOR, 4 * q);
+      into.set(this.#bytes);
+    },
+    writeVector: (q, value) => {
+      this.#bytes.set(value);
+      this.#wide("KVM_SET_ONE_REG", Wide.VECTOR, 4 * q);
+    },
+  };
   #big(id: number): bigint {
     const [lo = 0, hi = 0] = this.#read(id);
     return BigInt(hi) << 32n | BigInt(lo);
@@ -266,6 +322,7 @@ export class KvmVcpu implements Vcpu {
 
   run(deadline: number | undefined): void {
     const { exit } = this, run = this.#run;
+    if (this.#helper.inside && this.#helper.step(exit)) return;
     if (Atomics.exchange(this.#kick, 0, 0) !== 0) {
       exit.kind = "canceled";
       return;
@@ -280,6 +337,9 @@ export class KvmVcpu implements Vcpu {
     }
     switch (run.getUint32(RunOffset.exit_reason, true)) {
       case ExitReason.KVM_EXIT_MMIO: return this.#mmio();
+      case ExitReason.KVM_EXIT_ARM_NISV:
+        if (!this.#helper.begin(exit)) exit.kind = "budget"; // it took an exception: on it goes
+        return;
       case ExitReason.KVM_EXIT_INTR:
         exit.kind = "canceled";
         return;
@@ -323,15 +383,22 @@ export class KvmVcpu implements Vcpu {
     if (exit.size === 8) exit.hi = run.getUint32(RunOffset.mmio_data + 4, true);
   }
   completeRead(lo: number, hi: number): void {
+    if (this.#helper.inside) return this.#helper.cpu.answer(lo, hi);
     this.#run.setUint32(RunOffset.mmio_data, lo, true);
     this.#run.setUint32(RunOffset.mmio_data + 4, hi, true);
   }
-  completeWrite(): void {}
+  completeWrite(): void {
+    if (this.#helper.inside) this.#helper.cpu.answer(0, 0);
+  }
   injectUndefined(): void {} // registers and calls do not come out
+  /** KVM must complete the access before anything else; what that changes is put back with the exception. */
   injectExternalAbort(): void {
-    const events = new Uint8Array(Size.kvm_vcpu_events);
-    events[EXT_DABT_PENDING] = 1;
-    ioctl(this.#fd, "KVM_SET_VCPU_EVENTS", events);
+    const helper = this.#helper;
+    if (!helper.inside && !helper.begin(this.exit)) return;
+    this.#run.setUint8(RunOffset.immediate_exit, 1);
+    runVcpu(this.#fd);
+    this.#run.setUint8(RunOffset.immediate_exit, 0);
+    helper.takeException(cpu => cpu.externalAbort());
   }
   setLines(): void {} // the kernel's controller has them, and the timers
   get interruptPending(): boolean { return false; }
@@ -342,6 +409,7 @@ export class KvmVcpu implements Vcpu {
 
   reset(pc: number, x0: number): void {
     this.#event = 0;
+    this.#helper.inside = false;
     this.#init();
     if (this.index !== 0) return;
     this.#write(CoreReg.X0, x0 % 2 ** 32, Math.floor(x0 / 2 ** 32));

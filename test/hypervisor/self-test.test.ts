@@ -8,7 +8,7 @@ import { standInThreads } from "../support/stand-in.ts";
 
 test("the program is what its comments say", () => {
   const program = new Assembler()
-    .mov("x8", platform.uart.base + 0xfe0).ldr("x2", "x8", 0, 4).emit("LDP_off", { g: 0, u: 4, N: 8, t: 3 })
+    .mov("x8", platform.uart.base + 0xfe0).ldr("x20", "x8", 0, 4).emit("LDP_off", { g: 0, u: 22, N: 8, t: 21 })
     .mov("x0", 0x8400_0000).hvc().copy("x5", "x0")
     .mrs("x6", "CNTFRQ_EL0").mrs("x10", "CNTVCT_EL0").mov("x0", 240_000).msr("CNTV_TVAL_EL0", "x0").mov("x0", 1).msr("CNTV_CTL_EL0", "x0").isb().mov("x11", 4)
     .label("wait").mrs("x7", "CNTV_CTL_EL0").tst("x7", "x11").b("eq", "wait")
