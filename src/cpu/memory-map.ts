@@ -8,6 +8,25 @@ const PAGES_PER_WINDOW = WINDOW / 4096;
 
 interface Region { readonly base: number; readonly end: number; readonly memory: NativeMemory; readonly firstPage: number; readonly readOnly: boolean }
 
+/** One byte per 64-byte line of RAM, by RAM page number: not zero once generated code was made from it. */
+export class CodeLines {
+  #memory: NativeMemory | undefined;
+  #bytes = new Uint8Array(0);
+  /** Makes the bytes, for RAM of so many windows: until then there is no generated code. Returns their host address. */
+  get prepared(): boolean { return this.#memory !== undefined; }
+  prepare(windows: number): number {
+    if (this.#memory === undefined) {
+      this.#memory = NativeMemory.allocate(windows * (WINDOW / 64));
+      this.#bytes = new Uint8Array(this.#memory.window(0));
+    }
+    return this.#memory.pointer;
+  }
+  /** Notes a word of a page. */
+  add(page: number, word: number): void { this.#bytes[page * 64 + (word >>> 4)] = 1; }
+  /** Whether code was made from the line that an address lies in. */
+  has(page: number, address: number): boolean { return (this.#bytes[page * 64 + ((address & 4095) >>> 6)] ?? 0) !== 0; }
+}
+
 export class MemoryMap implements PhysicalMemory {
   readonly #regions: Region[] = [];
   /** One view per window, by window number. */
@@ -15,9 +34,11 @@ export class MemoryMap implements PhysicalMemory {
   readonly words: Int32Array[] = [];
   /** Host address of each window. */
   readonly hosts: number[] = [];
+  readonly codeLines: CodeLines = new CodeLines();
 
-  /** Adds a region. `base` and `size` are multiples of 4 KiB. */
+  /** Adds a region. `base` and `size` are multiples of 4 KiB. Generated code relies on what is there when it begins. */
   add(base: number, memory: NativeMemory, size: number, readOnly: boolean): void {
+    if (this.codeLines.prepared) throw new Error("RAM must be added before the first core is made");
     const firstPage = this.views.length * PAGES_PER_WINDOW;
     for (let i = 0; i * WINDOW < size; i++) {
       const buffer = memory.window(i);

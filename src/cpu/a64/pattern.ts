@@ -40,10 +40,11 @@ export interface Encoding {
   readonly fields: readonly Field[];
 }
 
+interface Run { readonly shift: number; readonly width: number }
 interface Field {
   readonly letter: string;
   /** Runs of adjacent bits, most significant first. */
-  readonly runs: readonly { readonly shift: number; readonly width: number }[];
+  readonly runs: readonly Run[];
   readonly zeroRegister: boolean;
 }
 
@@ -80,9 +81,14 @@ export function compile(name: string, pattern: string): Encoding {
 /** The fields of a word that matches. */
 export function extract(encoding: Encoding, word: number): Record<string, number> {
   const out: Record<string, number> = {};
-  for (const f of encoding.fields) {
+  const { fields } = encoding;
+  for (let i = 0; i < fields.length; i++) {
+    const f = fields[i] as Field, { runs } = f;
     let v = 0;
-    for (const r of f.runs) v = v * 2 ** r.width + ((word >>> r.shift) & (2 ** r.width - 1));
+    for (let k = 0; k < runs.length; k++) {
+      const r = runs[k] as Run;
+      v = (v << r.width) | ((word >>> r.shift) & ((1 << r.width) - 1));
+    }
     out[f.letter] = f.zeroRegister && v === 31 ? ZR : v;
   }
   return out;
@@ -134,7 +140,10 @@ export class Decoder<E extends Encoding> {
       bucket = this.#entries.filter(e => ((((key << 21) ^ e.value) & e.mask) >>> 21) === 0);
       this.#buckets[key] = bucket;
     }
-    for (const e of bucket) if (((word ^ e.value) & e.mask) === 0) return e;
+    for (let i = 0; i < bucket.length; i++) {
+      const e = bucket[i] as E;
+      if (((word ^ e.value) & e.mask) === 0) return e;
+    }
     return undefined;
   }
 }

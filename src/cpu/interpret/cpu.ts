@@ -10,7 +10,7 @@
 import type { Clock } from "../../../devices/device.ts";
 import { describeAccess, Exit } from "../exit.ts";
 import { Fault, Access, Walker } from "../mmu/walk.ts";
-import { Tlb, Word } from "../mmu/tlb.ts";
+import { Flag, Tlb, Word } from "../mmu/tlb.ts";
 import { slot, sysregs, type SysRegName } from "../sysreg.ts";
 import { CpuState, Offset } from "../state.ts";
 import type { MemoryMap } from "../memory-map.ts";
@@ -365,13 +365,15 @@ export class Cpu {
       if ((lo & (size - 1)) !== 0) return this.alignmentFault(write, lo, hi);
       return Next;
     }
-    if (strict) return Next;
-    const page = this.memory.page(w.pa);
-    if (page >= 0) {
-      const writable = w.writable && !this.memory.readOnly(w.pa);
-      this.tlb.insert(el, lo, hi, writable, page, this.memory.hostPage(page), w.flags, w.shift);
-    }
+    if (!strict) this.#remember(el, lo, hi);
     return Next;
+  }
+  /** Enters the page that the walker has found into a TLB, when it is RAM. Returns its number, or -1. */
+  #remember(el: number, lo: number, hi: number): number {
+    const w = this.walker;
+    const page = this.memory.page(w.pa);
+    if (page >= 0) this.tlb.insert(el, lo, hi, w.writable && !this.memory.readOnly(w.pa), page, this.memory.hostPage(page), w.flags, w.shift);
+    return page;
   }
   #loadSlow(lo: number, hi: number, size: number): Result {
     const inPage = 4096 - (lo & 4095);
@@ -453,6 +455,17 @@ export class Cpu {
     const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT;
     if (this.x[e + Word.WRITE] === (lo & -4096) && this.x[e + Word.WRITE + 1] === hi) return Next;
     return this.#translate(true, size, lo, hi);
+  }
+
+  /** The RAM page number of an address that cache maintenance names, or -1; below that, -2 - the fault it has. */
+  maintained(lo: number, hi: number): number {
+    const el = this.x[EL] as number, w = this.walker;
+    const e = Tlb.index(el, lo);
+    if (this.x[e + Word.READ] === (lo & -4096) && this.x[e + Word.READ + 1] === hi) return this.x[e + Word.PAGE] as number;
+    const fault = w.translate(Access.read, el, false, lo, hi); // PAN does not matter
+    if (fault !== Fault.none) return -2 - fault;
+    if (w.device || this.alignmentChecked() || (this.x[PAN] !== 0 && (w.flags & Flag.USER) !== 0)) return this.memory.page(w.pa);
+    return this.#remember(el, lo, hi);
   }
 
   /** One access outside RAM: answered from the log, or an exit. */

@@ -94,21 +94,25 @@ const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi, trap) => {
 /** A data abort of a cache maintenance or address translation instruction: ESR_EL1.ISS has CM and WnR set. */
 const maintenanceAbort = (cpu: Cpu, fault: number, lo: number, hi: number): Result =>
   enterException(cpu, cpu.el === 0 ? EC.dataAbortLower : EC.dataAbortSame, fault | (1 << 6) | (1 << 8), lo, hi);
-/**
- * Cache maintenance by address: there are no caches, but the address must translate for the access given (PAN does not
- * matter), and EL0 needs SCTLR.UCI.
- */
-const maintain = (access: Access): SysHandler => (cpu, lo, hi, trap) => {
-  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
-  const fault = cpu.walker.translate(access, cpu.el, false, lo, hi);
+// Cache maintenance by address: there are no caches, but the address must translate (PAN does not matter), and EL0 needs
+// SCTLR.UCI.
+/** DC IVAC: the right to write is asked for. EL0 has no such instruction. */
+const discard: SysHandler = (cpu, lo, hi) => {
+  const fault = cpu.walker.translate(Access.write, cpu.el, false, lo, hi);
   return fault === Fault.none ? Next : maintenanceAbort(cpu, fault, lo, hi);
+};
+/** DC CVAC, CVAU, CIVAC. */
+const clean: SysHandler = (cpu, lo, hi, trap) => {
+  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
+  const page = cpu.maintained(lo, hi);
+  return page >= -1 ? Next : maintenanceAbort(cpu, -2 - page, lo, hi);
 };
 /** IC IVAU: code made from this line is looked at again, on every core. */
 const invalidateLine: SysHandler = (cpu, lo, hi, trap) => {
-  const r = maintain(Access.read)(cpu, lo, hi, trap);
-  if (r !== Next) return r;
-  const page = cpu.memory.page(cpu.walker.pa);
-  if (page >= 0) for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
+  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
+  const page = cpu.maintained(lo, hi);
+  if (page < -1) return maintenanceAbort(cpu, -2 - page, lo, hi);
+  if (page >= 0 && cpu.memory.codeLines.has(page, lo)) for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
   return Next;
 };
 const invalidateAll: SysHandler = cpu => {
@@ -150,7 +154,7 @@ const instructions = new Map<number, SysHandler>([
   [instruction(0, 7, 1, 0), everywhere(invalidateAll)],
   [instruction(0, 7, 5, 0), invalidateAll],
   // DC IVAC, ISW, CSW, CISW
-  [instruction(0, 7, 6, 1), maintain(Access.write)],
+  [instruction(0, 7, 6, 1), discard],
   [instruction(0, 7, 6, 2), nothing],
   [instruction(0, 7, 10, 2), nothing],
   [instruction(0, 7, 14, 2), nothing],
@@ -176,9 +180,9 @@ for (const crm of [7, 3]) {
 const el0: readonly (readonly [number, SysHandler])[] = [
   [instruction(3, 7, 5, 1), invalidateLine],
   [instruction(3, 7, 4, 1), zero],
-  [instruction(3, 7, 10, 1), maintain(Access.read)],
-  [instruction(3, 7, 11, 1), maintain(Access.read)],
-  [instruction(3, 7, 14, 1), maintain(Access.read)],
+  [instruction(3, 7, 10, 1), clean],
+  [instruction(3, 7, 11, 1), clean],
+  [instruction(3, 7, 14, 1), clean],
 ];
 for (const [key, handler] of el0) {
   instructions.set(key, handler);

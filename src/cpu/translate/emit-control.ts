@@ -2,6 +2,7 @@
 // that need no thought (hints, barriers, thread pointers, cache maintenance by EL1, DC ZVA).
 import type { branch, system } from "../a64/branch.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
+import { Word } from "../mmu/tlb.ts";
 import { sysregKey, slot } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { tlbCheck } from "./emit-memory.ts";
@@ -10,7 +11,7 @@ import { disp, interpreted, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
-const { rax, rbp } = Reg;
+const { rax, rcx, rdx, rbp } = Reg;
 
 function link(t: Translator): void {
   const next = (t.pcLo >>> 0) + 4;
@@ -118,6 +119,25 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       const site = t.slowSite();
       t.copy(f.t, rax);
       tlbCheck(t, 1, false, ends);
+      t.endSlow(site, ends);
+      return true;
+    }
+    if (f.o === 3 && f.p === 1 && f.k === 5) { // IC IVAU: a line that no code was made from
+      const { asm } = t;
+      const ends: number[] = [];
+      const site = t.slowSite();
+      t.copy(f.t, rax);
+      tlbCheck(t, 1, false, ends); // leaves the entry's index in rcx
+      asm.constant(rdx, 0, 0);
+      asm.aluLoadIndexed(Alu.or, 0, rdx, rbp, rcx, disp(Offset.TLB_EL1) + 4 * Word.PAGE);
+      asm.shift(Shift.shl, 1, rdx, 6);
+      asm.shift(Shift.shr, 0, rax, 6);
+      asm.aluImm(Alu.and, 0, rax, 63);
+      asm.alu(Alu.add, 1, rdx, rax);
+      asm.constant(rax, t.codeLines % 2 ** 32 | 0, Math.floor(t.codeLines / 2 ** 32) | 0);
+      asm.alu(Alu.add, 1, rax, rdx);
+      asm.test8(rax, 0, 0xff);
+      ends.push(asm.jcc(CC.ne));
       t.endSlow(site, ends);
       return true;
     }

@@ -113,7 +113,8 @@ export class Engine {
     this.#asm.avx = features.avx;
     const constants = new Constants(code, 0);
     this.#asm.at = constants.end;
-    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit);
+    const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit, codeLines);
     const { enter, exit, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     this.#translator.setCommon(exit, indirect, makeReady);
     this.#enter = code.entry(enter);
@@ -312,6 +313,9 @@ export class Engine {
       this.#pooled += n + looked.length;
       block = blocks.add(key, lo, hi, start, words, n, looked.length);
       this.translated += n;
+      const { codeLines } = cpu.memory, word = (lo & 4095) >>> 2;
+      for (let i = word & -16; i < word + n; i += 16) codeLines.add(ramPage, i);
+      for (let i = 0; i < looked.length; i += 2) codeLines.add(ramPage, looked[i] as number);
     }
     const { at, entries } = JUMP[el] as { at: number; entries: number };
     const slot = at + ((lo >>> 2) & (entries - 1)) * 4;

@@ -64,7 +64,7 @@ export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host,
 export const disp = (offset: number): number => offset - 0x80;
 const FLAGS = disp(Offset.HOST_FLAGS);
 /** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
-const DECODED_LIMIT = 4096;
+const DECODED_BITS = 13;
 /** Instructions in one block at most. */
 export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
@@ -99,7 +99,7 @@ export class Translator {
   readonly asm: Assembler;
   readonly sites: SiteTable;
   readonly #decoder: Decoder<Translation>;
-  readonly #decoded = new Map<number, Decoded>();
+  readonly #decoded = new Array<Decoded | undefined>(1 << DECODED_BITS).fill(undefined);
   readonly vectors: VectorRegisters;
   readonly constants: Constants;
   readonly features: HostFeatures;
@@ -120,9 +120,12 @@ export class Translator {
   #current: Decoded | undefined;
 
   readonly #blockLimit: number;
+  /** Host address of the bytes of CodeLines. */
+  readonly codeLines: number;
 
-  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number) {
+  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number) {
     this.#blockLimit = blockLimit;
+    this.codeLines = codeLines;
     this.asm = asm;
     this.constants = constants;
     this.features = features;
@@ -139,12 +142,12 @@ export class Translator {
   #makeReady = 0;
 
   #decode(word: number): Decoded {
-    let d = this.#decoded.get(word);
-    if (d === undefined) {
+    const at = Math.imul(word, 0x9e37_79b1) >>> (32 - DECODED_BITS);
+    let d = this.#decoded[at];
+    if (d === undefined || d.word !== word) {
       const entry = this.#decoder.find(word >>> 0);
       d = { word, entry, f: entry === undefined ? {} : extract(entry, word >>> 0) };
-      if (this.#decoded.size > DECODED_LIMIT) this.#decoded.clear();
-      this.#decoded.set(word, d);
+      this.#decoded[at] = d;
     }
     return d;
   }
