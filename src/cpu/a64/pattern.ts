@@ -48,8 +48,16 @@ interface Field {
   readonly zeroRegister: boolean;
 }
 
-/** Compiles one pattern. Throws on a malformed line: tables are the program's own. */
+const compiled = new Map<string, Encoding>();
+/** Compiles one pattern, once for all consumers. Throws on a malformed line: tables are the program's own. */
 export function compile(name: string, pattern: string): Encoding {
+  const known = compiled.get(name);
+  if (known !== undefined && known.pattern === pattern) return known;
+  const made = parse(name, pattern);
+  compiled.set(name, made);
+  return made;
+}
+function parse(name: string, pattern: string): Encoding {
   const bits = pattern.replaceAll(" ", "");
   if (bits.length !== 32 || !/^[01a-zA-Z-]*$/.test(bits)) throw new Error(`${name}: "${pattern}" is not 32 bits`);
   let mask = 0;

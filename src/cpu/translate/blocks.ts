@@ -22,8 +22,9 @@ export class BlockTable {
   readonly length: Int32Array = column();
   /** Words beyond it that decided which flags are kept, in the pool behind its own: pairs of index within the page, word. */
   readonly looked: Int32Array = column();
-  /** First of the link sites that jump here; -1: none. */
+  /** First of the link sites that jump here, from the same page and from others; -1: none. */
   readonly incoming: Int32Array = column();
+  readonly incomingFar: Int32Array = column();
   /** The next block made from the same RAM page, for the same virtual page; -1: the last. */
   readonly #nextInRam = column();
   readonly #nextInVirtual = column();
@@ -60,6 +61,7 @@ export class BlockTable {
     this.length[block] = length;
     this.looked[block] = looked;
     this.incoming[block] = -1;
+    this.incomingFar[block] = -1;
     const ram = Math.floor(key / 2048), virtual = virtualPage(lo, hi);
     this.#nextInRam[block] = this.#ram.get(ram) ?? -1;
     this.#ram.set(ram, block);
@@ -84,10 +86,6 @@ export class BlockTable {
   nextInVirtual(block: number): number { return this.#next(this.#nextInVirtual, block); }
   /** RAM pages that blocks were made from. */
   ramPages(): Iterable<number> { return this.#ram.keys(); }
-  /** Calls `visit` for every living block. */
-  forEach(visit: (block: number) => void): void {
-    for (const page of this.#ram.keys()) for (let block = this.firstInRam(page); block >= 0; block = this.nextInRam(block)) visit(block);
-  }
 
   /** Dead blocks are taken out of their chain by whoever walks over them. */
   #first(heads: Map<number, number>, chain: Int32Array, page: number): number {

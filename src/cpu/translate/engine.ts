@@ -308,8 +308,8 @@ export class Engine {
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
       const { looked } = this.#translator;
       const words = this.#pooled;
-      this.#pool.set(cpu.code.subarray(first, first + n), words);
-      this.#pool.set(looked, words + n);
+      for (let i = 0; i < n; i++) this.#pool[words + i] = cpu.code[first + i] as number;
+      for (let i = 0; i < looked.length; i++) this.#pool[words + n + i] = looked[i] as number;
       this.#pooled += n + looked.length;
       block = blocks.add(key, lo, hi, start, words, n, looked.length);
       this.translated += n;
@@ -337,9 +337,18 @@ export class Engine {
     const end = sites.resume[site] as number;
     if (sites.stub[site] === 0) sites.stub[site] = end + this.#code.view.getInt32(end - 4, true);
     this.#asm.patch(end, target);
-    const { incoming } = this.#blocks;
+    const far = sites.kind[site] === SiteKind.linkFar;
+    const incoming = far ? this.#blocks.incomingFar : this.#blocks.incoming;
+    if (far && (incoming[this.#last] as number) < 0) this.#reached.push(this.#last);
     sites.next[site] = incoming[this.#last] as number;
     incoming[this.#last] = site;
+  }
+  /** Blocks that jumps of other pages were linked to, since all of those were last cut. */
+  #reached: number[] = [];
+  /** Cuts a chain of links. */
+  #cut(incoming: Int32Array, block: number): void {
+    for (let site = incoming[block] as number; site >= 0; site = this.#sites.next[site] as number) this.#unlink(site);
+    incoming[block] = -1;
   }
   #unlink(site: number): void { this.#asm.patch(this.#sites.resume[site] as number, this.#sites.stub[site] as number); }
   #clearJump(block: number): void {
@@ -352,8 +361,8 @@ export class Engine {
   #drop(block: number): void {
     const blocks = this.#blocks;
     if (!blocks.alive(block)) return;
-    for (let site = blocks.incoming[block] as number; site >= 0; site = this.#sites.next[site] as number) this.#unlink(site);
-    blocks.incoming[block] = -1;
+    this.#cut(blocks.incoming, block);
+    this.#cut(blocks.incomingFar, block);
     this.#clearJump(block);
     blocks.kill(block);
   }
@@ -363,28 +372,17 @@ export class Engine {
   /** The translation of a virtual page changed: its blocks are reached only through a new page walk. */
   flushPage(lo: number, hi: number): void {
     const blocks = this.#blocks;
-    for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) this.#unreach(block);
-  }
-  #unreach(block: number): void {
-    const { incoming } = this.#blocks;
-    if (!this.#blocks.alive(block)) return;
-    this.#clearJump(block);
-    let kept = -1;
-    for (let site = incoming[block] as number, next: number; site >= 0; site = next) {
-      next = this.#sites.next[site] as number;
-      if (this.#sites.kind[site] === SiteKind.linkFar) this.#unlink(site);
-      else {
-        this.#sites.next[site] = kept;
-        kept = site;
-      }
+    for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) {
+      this.#clearJump(block);
+      this.#cut(blocks.incomingFar, block);
     }
-    incoming[block] = kept;
   }
   /** All translations may have changed. */
   flushAll(): void {
     this.#clearJumps(0);
     this.#clearJumps(1);
-    this.#blocks.forEach(block => this.#unreach(block));
+    for (const block of this.#reached) this.#cut(this.#blocks.incomingFar, block);
+    this.#reached.length = 0;
   }
   /** Translations that belong to an ASID may have changed; EL1 code in the lower half counts as such. */
   flushNonGlobal(): void {
@@ -428,6 +426,7 @@ export class Engine {
     this.#sites.clear();
     this.#pooled = 0;
     this.#last = -1;
+    this.#reached.length = 0;
     this.#blocks.clear();
     this.#clearJumps(0);
     this.#clearJumps(1);
