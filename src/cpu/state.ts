@@ -44,6 +44,9 @@ export const Offset = {
   /** What SIMD&FP instructions may run as generated code (bits of `Ready`, u32); MXCSR as generated code left it (u32). */
   READY: 0x17c,
   MXCSR: 0x180,
+  /** For READY's FP: the FPCR that was looked at, and what MXCSR is for it when no flag is raised (u32 each). */
+  READY_FPCR: 0x184,
+  READY_MXCSR: 0x188,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */
@@ -57,7 +60,7 @@ export const Offset = {
   SIZE: 0x61000,
 } as const;
 
-/** Bits of READY: Advanced SIMD is not trapped; and FPCR asks for what MXCSR is set to. */
+/** Bits of READY: Advanced SIMD is not trapped; and READY_MXCSR is what FPCR asks for. */
 export const Ready = { simd: 1, fp: 2 } as const;
 
 /** The struct of one vCPU and the views on it. All views cover the whole struct: index = byte offset / element size. */

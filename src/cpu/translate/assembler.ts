@@ -232,8 +232,9 @@ export class Assembler {
   /** to = a. */
   xMove(to: number, a: number): void { if (to !== a) this.x2(0x428, to, a); }
   xZero(to: number): void { this.x3(0x457, to, to, to); }
-  /** LDMXCSR of a constant, STMXCSR into [base + disp]. */
-  ldmxcsr(constant: number): void { this.byte(0x0f); this.byte(0xae); this.#constantAt(2, constant, -1); }
+  /** MXCSR from a constant in code memory, from and to [base + disp]. */
+  ldmxcsrConstant(constant: number): void { this.byte(0x0f); this.byte(0xae); this.#constantAt(2, constant, -1); }
+  ldmxcsr(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0xae); this.#memory(2, base, disp); }
   stmxcsr(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0xae); this.#memory(3, base, disp); }
 
   // --- further general instructions ---

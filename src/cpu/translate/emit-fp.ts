@@ -1,7 +1,7 @@
 // src/cpu/translate/emit-fp.ts — x86-64 for the encodings of a64/simd-fp.ts: scalar floating point by SSE's arithmetic.
 // Spec: ARM DDI 0487, C7.2 and shared pseudocode functions/float; Intel SDM vol. 1, 4.8 and 11.5 (NaNs, exceptions).
 //
-// Generated code gets here with FPCR.RMode and FZ zero. The two architectures then give the same results and raise the same
+// Generated code gets here with FPCR.FZ zero, and MXCSR rounds as FPCR.RMode says. The two architectures then give the same results and raise the same
 // flags (MXCSR's are added to FPSR when generated code is left), but for these, which go to the interpreter:
 //   a NaN as result       which operand's it is, its sign and DN; so every result is tested, and inputs kept until then
 //   the smallest normal   Arm detects underflow before rounding, x86 after: a result that was rounded up to it has

@@ -57,9 +57,8 @@ const READY = Offset.READY / 4;
 const MXCSR = Offset.MXCSR / 4;
 const FPCR = Offset.FPCR / 4;
 const FPSR = Offset.FPSR / 4;
-/** FPCR for which generated code computes as the guest wants; default NaNs are made by the interpreter. */
-const UNSUPPORTED = Fpcr.FZ | Fpcr.RMODE;
-/** All exceptions masked, no flag set, round to nearest, denormals as they are. */
+const READY_FPCR = Offset.READY_FPCR / 4;
+/** MXCSR with all exceptions masked, no flag set, round to nearest, denormals as they are. */
 const MXCSR_CLEAN = 0x1f80;
 const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 4096 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
@@ -144,13 +143,17 @@ export class Engine {
     for (const [guest, host] of pinned) asm.load(1, host, Reg.rbp, disp(8 * guest));
     asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
     const unused = asm.jcc(CC.e);
-    asm.ldmxcsr(cleanMxcsr);
+    asm.ldmxcsr(Reg.rbp, disp(Offset.READY_MXCSR));
     asm.patch(unused, asm.at);
     asm.jmpReg(Reg.rax);
     const exit = asm.at;
     asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
     const idle = asm.jcc(CC.e);
     asm.stmxcsr(Reg.rbp, disp(Offset.MXCSR));
+    asm.aluMemoryImm(Alu.cmp, 0, Reg.rbp, disp(Offset.READY_MXCSR), MXCSR_CLEAN);
+    const usual = asm.jcc(CC.e); // TypeScript rounds to nearest too; it does not mind flags
+    asm.ldmxcsrConstant(cleanMxcsr);
+    asm.patch(usual, asm.at);
     asm.patch(idle, asm.at);
     for (const [guest, host] of pinned) asm.store(1, Reg.rbp, disp(8 * guest), host);
     for (const r of saved.toReversed()) asm.pop(r);
@@ -185,11 +188,21 @@ export class Engine {
     asm.constant(rax, 0, 0);
     asm.testImm(0, rcx, 1 << 20);
     const trapped = asm.jcc(CC.e);
-    asm.constant(rax, Ready.simd, 0);
+    asm.constant(rax, Ready.simd, 0); // where it stays at that
     asm.load(0, rcx, rbp, disp(Offset.FPCR));
-    asm.testImm(0, rcx, UNSUPPORTED);
+    asm.store(0, rbp, disp(Offset.READY_FPCR), rcx);
+    asm.testImm(0, rcx, Fpcr.FZ); // x86 flushes by other rules
     const unsupported = asm.jcc(CC.ne);
-    asm.ldmxcsr(cleanMxcsr);
+    asm.shift(Shift.shr, 0, rcx, Fpcr.RMODE_SHIFT); // up is 1 and down 2; for MXCSR, in bits 14 and 13, the reverse
+    asm.mov(0, rax, rcx);
+    asm.aluImm(Alu.and, 0, rcx, 1);
+    asm.aluImm(Alu.and, 0, rax, 2);
+    asm.shift(Shift.shl, 0, rcx, 14);
+    asm.shift(Shift.shl, 0, rax, 12);
+    asm.alu(Alu.or, 0, rcx, rax);
+    asm.aluImm(Alu.or, 0, rcx, MXCSR_CLEAN);
+    asm.store(0, rbp, disp(Offset.READY_MXCSR), rcx);
+    asm.ldmxcsr(rbp, disp(Offset.READY_MXCSR));
     asm.constant(rax, Ready.simd | Ready.fp, 0);
     asm.patch(trapped, asm.at);
     asm.patch(unsupported, asm.at);
@@ -202,7 +215,7 @@ export class Engine {
   #checkReady(): void {
     const cpu = this.#cpu;
     const { x } = cpu;
-    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (((x[FPCR] as number) & UNSUPPORTED) === 0 ? Ready.simd | Ready.fp : Ready.simd);
+    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp : Ready.simd);
   }
 
   /** As `execute` of the interpreter: up to about `limit` instructions; returns how many. */

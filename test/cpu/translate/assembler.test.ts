@@ -101,6 +101,7 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.crc32c(3, rax, r8), "crc32 rax,r8"],
   [a => a.cpuid(), "cpuid"],
   [a => a.xgetbv(), "xgetbv"],
+  [a => a.ldmxcsr(rbp, 0x108), "ldmxcsr DWORD PTR [rbp+0x108]"],
   [a => a.stmxcsr(rbp, 0x100), "stmxcsr DWORD PTR [rbp+0x100]"],
 ];
 
@@ -178,7 +179,7 @@ test("constants are reached from the end of the instruction, also behind an imme
   const emit = (a: Assembler): void => {
     a.x3c(X.andps, 0, 0, 0x100);
     a.x2c(X.pshufd, 9, 0x110, 0x4e);
-    a.ldmxcsr(0x120);
+    a.ldmxcsrConstant(0x120);
   };
   const code = CodeMemory.allocate(65536) as CodeMemory;
   const asm = new Assembler(code);
