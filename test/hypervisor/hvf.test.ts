@@ -236,6 +236,16 @@ describe("the stand-in keeps the framework's rules", () => {
     base.hv_vcpu_destroy(id);
     base.hv_vm_destroy();
   });
+  test("a vCPU belongs to the thread that made it: any other may only make it leave", async () => {
+    const { vcpu } = guest(asm => asm.label("loop").b("loop"));
+    const stranger = new Worker(new URL("../support/stand-in-stranger.ts", import.meta.url));
+    const answer = new Promise<unknown>(resolve => { stranger.onmessage = event => resolve((event as MessageEvent<unknown>).data); });
+    stranger.postMessage(vcpu.id);
+    expect(await answer).toEqual(["HV_BAD_ARGUMENT", "HV_BAD_ARGUMENT", "HV_SUCCESS"]);
+    vcpu.run(undefined); // the request waited
+    expect(vcpu.exit.kind).toBe("canceled");
+    stranger.terminate();
+  });
   test("hv_gic: after the VM, before vCPUs, once; then pending lines are refused", () => {
     standIn();
     const hv = Hypervisor.open(), gic = hv.gic as NonNullable<typeof hv.gic>, out = new Uint32Array(2);

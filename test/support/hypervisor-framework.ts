@@ -5,7 +5,7 @@
 //   pending interrupt lines are forgotten after every run; the virtual timer masks itself when it fires;
 //   hv_vcpus_exit on a vCPU that does not run makes its next run return at once, and is lost on one that is just
 //   leaving for another reason; hv_gic is made after the VM and before any vCPU; a new vCPU is at EL0 with SME shown.
-// Left out: unmapping or protecting memory while there are vCPUs, SME, EL2, an hv_gic of several threads.
+// Left out: unmapping or protecting memory while there are vCPUs, SME, EL2.
 //
 // What the threads of a process share (is there a VM, what is mapped, who is to leave) stands in one SharedArrayBuffer
 // that Workers find in their environment data.
@@ -21,15 +21,17 @@ import { Offset } from "../../src/cpu/state.ts";
 import { slot, sysregName, sysregs, type SysRegName } from "../../src/cpu/sysreg.ts";
 import { Engine } from "../../src/cpu/translate/engine.ts";
 import headers from "../ffi/hypervisor.json" with { type: "json" };
-import { DISTRIBUTOR_SIZE, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.ts";
+import { DISTRIBUTOR_SIZE, GIC_BYTES, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.ts";
 
 const SHARED = "hv: stand-in for Hypervisor.framework";
 const MAX_VCPUS = 64, PAGE = 0x4000, REGIONS = 8;
-/** Words of the shared memory; regions are doubles: host address, guest address, size, flags. */
-const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, COUNT: 280 + 8 * REGIONS } as const;
+/** Words of the shared memory; regions are doubles (host address, guest address, size, flags), and so are the addresses of the interrupt controller. */
+const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, GIC: 348, COUNT: 348 + Math.ceil(GIC_BYTES / 4) } as const;
 const FREQUENCY = 24_000_000;
 const TIMER_INTID = { virtual: 27, physical: 30 } as const;
 const known = new Set(Object.entries(headers.hv_sys_reg_t).filter(([name]) => !/_EL2$/.test(name)).map(([, value]) => value));
+/** A WFI looks again by itself: another thread's nudge may come just before it sleeps. */
+const LONGEST_SLEEP_MS = 5;
 const DEFAULT_IPA = 36, MAX_IPA = 40;
 
 interface VirtualCpu {
@@ -64,8 +66,8 @@ export class StandIn implements Disposable {
   readonly #options: StandInOptions;
   readonly #callbacks: JSCallback[] = [];
   readonly #vcpus = new Map<number, VirtualCpu>();
-  #gic: Gicv3 | undefined;
-  #gicPlace = { distributor: 0, redistributor: 0 };
+  readonly #controller: Gicv3;
+  get #gic(): Gicv3 | undefined { return this.#controller.there ? this.#controller : undefined; }
   #config = { distributor: 0, redistributor: 0, ipaBits: DEFAULT_IPA };
   #nextObject = 0x10_0000;
   readonly #now: () => number;
@@ -76,6 +78,7 @@ export class StandIn implements Disposable {
     if (buffer === undefined) setEnvironmentData(SHARED, buffer = new SharedArrayBuffer(Word.COUNT * 4) as never);
     this.shared = new Int32Array(buffer as SharedArrayBuffer);
     this.#wide = new Float64Array(buffer as SharedArrayBuffer);
+    this.#controller = new Gicv3(buffer as SharedArrayBuffer, Word.GIC * 4);
     const time = hostTicks();
     this.#now = options.time ?? (() => this.#wide[Word.TIME / 2] as number || time());
   }
@@ -148,7 +151,7 @@ export class StandIn implements Disposable {
       if (!this.#vm) return Status.HV_NO_DEVICE;
       if (this.shared[Word.VCPUS] !== 0) return Status.HV_BUSY;
       this.shared[Word.VM] = 0;
-      this.#gic = undefined;
+      this.#controller.there = false;
       return Status.HV_SUCCESS;
     },
     hv_vm_map: (address: number | null, ipa: bigint, size: bigint, flags: bigint) => {
@@ -212,11 +215,10 @@ export class StandIn implements Disposable {
       for (let i = 0; i < count; i++) {
         const id = Number(read.u64(list as Pointer, 8 * i));
         if (id >= MAX_VCPUS) return Status.HV_BAD_ARGUMENT;
-        if (Atomics.load(this.shared, Word.ALIVE + id) === 0) continue;
+        if (Atomics.load(this.shared, Word.ALIVE + id) !== 2) continue;
         Atomics.store(this.shared, Word.CANCEL + id, 1);
         Atomics.notify(this.shared, Word.CANCEL + id);
-        const kick = (this.shared[Word.KICK + 2 * id + 1] as number) * 2 ** 32 + ((this.shared[Word.KICK + 2 * id] as number) >>> 0);
-        new Int32Array(toArrayBuffer(kick as Pointer, 0, 4))[0] = 1;
+        this.#kickWord(id)[0] = 1;
       }
       return Status.HV_SUCCESS;
     },
@@ -280,11 +282,19 @@ export class StandIn implements Disposable {
       if (this.shared[Word.VCPUS] !== 0) return Status.HV_BUSY;
       const { distributor, redistributor } = this.#config;
       if (distributor < redistributor + REDISTRIBUTOR_SIZE && redistributor < distributor + DISTRIBUTOR_SIZE) return Status.HV_BAD_ARGUMENT;
-      this.#gicPlace = { distributor, redistributor };
-      this.#gic = new Gicv3(1);
+      this.#wide[Word.GICD / 2] = distributor;
+      this.#wide[Word.GICR / 2] = redistributor;
+      this.#controller.cpus = 0;
+      this.#controller.reset();
+      this.#controller.there = true;
       return Status.HV_SUCCESS;
     },
-    hv_gic_set_spi: (intid: number, level: boolean) => (this.#gic === undefined ? Status.HV_NO_DEVICE : this.#gic.setSpi(intid, level) ? Status.HV_SUCCESS : Status.HV_BAD_ARGUMENT),
+    hv_gic_set_spi: (intid: number, level: boolean) => {
+      if (this.#gic === undefined) return Status.HV_NO_DEVICE;
+      if (!this.#gic.setSpi(intid, level)) return Status.HV_BAD_ARGUMENT;
+      this.#nudge(-1);
+      return Status.HV_SUCCESS;
+    },
     hv_gic_reset: () => {
       if (this.#gic === undefined) return Status.HV_NO_DEVICE;
       this.#gic.reset();
@@ -292,6 +302,18 @@ export class StandIn implements Disposable {
     },
   };
 
+  /** Makes the other vCPUs look at the interrupt controller: they run on after that. */
+  #nudge(self: number): void {
+    for (let id = 0; id < MAX_VCPUS; id++) {
+      if (id === self || Atomics.load(this.shared, Word.ALIVE + id) !== 2) continue;
+      this.#kickWord(id)[0] = 1;
+      Atomics.notify(this.shared, Word.CANCEL + id);
+    }
+  }
+  #kickWord(id: number): Int32Array {
+    const kick = (this.shared[Word.KICK + 2 * id + 1] as number) * 2 ** 32 + ((this.shared[Word.KICK + 2 * id] as number) >>> 0);
+    return new Int32Array(toArrayBuffer(kick as Pointer, 0, 4));
+  }
   #place(config: number | null, what: "distributor" | "redistributor", base: bigint): number {
     if (!this.#is(config, "gic config") || base % 0x1_0000n !== 0n) return Status.HV_BAD_ARGUMENT;
     this.#config[what] = Number(base);
@@ -313,7 +335,8 @@ export class StandIn implements Disposable {
     if (!this.#vm) return Status.HV_NO_DEVICE;
     if (out === null || exit === null || (config !== null && !this.#is(config, "vcpu config"))) return Status.HV_BAD_ARGUMENT;
     const id = Array.from({ length: MAX_VCPUS }, (_, i) => i).find(i => Atomics.compareExchange(this.shared, Word.ALIVE + i, 0, 1) === 0);
-    if (id === undefined || (this.#gic !== undefined && id > 0)) return Status.HV_NO_RESOURCES;
+    if (id === undefined) return Status.HV_NO_RESOURCES;
+    if (this.#gic !== undefined) this.#gic.cpus = id + 1;
     Atomics.add(this.shared, Word.VCPUS, 1);
     Atomics.store(this.shared, Word.CANCEL + id, 0);
     const memory = new MemoryMap();
@@ -336,6 +359,7 @@ export class StandIn implements Disposable {
     const kick = cpu.state.memory.pointer + Offset.KICK;
     this.shared[Word.KICK + 2 * id] = kick % 2 ** 32 | 0;
     this.shared[Word.KICK + 2 * id + 1] = Math.floor(kick / 2 ** 32);
+    Atomics.store(this.shared, Word.ALIVE + id, 2); // 1: in the making
     put64(out, BigInt(id));
     put64(exit, BigInt(record.pointer));
     return Status.HV_SUCCESS;
@@ -424,7 +448,9 @@ export class StandIn implements Disposable {
     cpu.run(undefined);
     const EC = (ec: number, iss: number): number => (ec << 26) | (1 << 25) | iss;
     switch (exit.kind) {
-      case "canceled": return this.#leave(one, ExitReason.CANCELED);
+      case "canceled": // or only the controller was to be looked at
+        if (gic !== undefined && Atomics.load(this.shared, Word.CANCEL + one.id) === 0) return false;
+        return this.#leave(one, ExitReason.CANCELED);
       case "vtimer":
         if (gic === undefined) return this.#leave(one, ExitReason.VTIMER_ACTIVATED); // and is masked from now on
         gic.setPpi(one.id, TIMER_INTID[exit.timer], true);
@@ -453,6 +479,7 @@ export class StandIn implements Disposable {
           const value = exit.write ? (gic.writeSystem(one.id, encoding, exit.lo, exit.hi) ? 0 : undefined) : gic.readSystem(one.id, encoding);
           if (value !== undefined) {
             cpu.answer(value, 0);
+            if (exit.write) this.#nudge(one.id); // an SGI
             return false;
           }
         }
@@ -475,23 +502,26 @@ export class StandIn implements Disposable {
     }
   }
   #sleepUntilWoken({ id, cpu }: VirtualCpu, gic: Gicv3): void {
-    if (gic.line(id)) return;
+    if (gic.line(id) || cpu.x[Offset.KICK / 4] !== 0) return;
     const due = [cpu.vtimerMasked ? undefined : cpu.timerDue("virtual"), cpu.ptimerMasked ? undefined : cpu.timerDue("physical")].filter(one => one !== undefined);
-    const ms = due.length === 0 ? Number.POSITIVE_INFINITY : Math.max(0, (Math.min(...due) - cpu.clock.ticks()) * 1000 / FREQUENCY);
-    Atomics.wait(this.shared, Word.CANCEL + id, 0, ms);
+    const ms = due.length === 0 ? LONGEST_SLEEP_MS : Math.max(0, (Math.min(...due) - cpu.clock.ticks()) * 1000 / FREQUENCY);
+    Atomics.wait(this.shared, Word.CANCEL + id, 0, Math.min(ms, LONGEST_SLEEP_MS));
   }
   #servedByGic({ id, cpu }: VirtualCpu, gic: Gicv3): boolean {
-    const { exit } = cpu, { distributor, redistributor } = this.#gicPlace;
+    const { exit } = cpu, distributor = this.#wide[Word.GICD / 2] as number, redistributor = this.#wide[Word.GICR / 2] as number;
     const at = exit.gpa;
     const inside = (base: number, size: number): boolean => at >= base && at < base + size;
     if (inside(distributor, DISTRIBUTOR_SIZE)) {
       if (exit.write) gic.writeDistributor(at - distributor, exit.size, exit.lo);
       else cpu.answer(gic.readDistributor(at - distributor, exit.size), gic.hi);
-    } else if (inside(redistributor, REDISTRIBUTOR_SIZE)) {
-      if (exit.write) gic.writeRedistributor(id, at - redistributor, exit.size, exit.lo);
-      else cpu.answer(gic.readRedistributor(id, at - redistributor, exit.size), gic.hi);
+    } else if (inside(redistributor, MAX_VCPUS * REDISTRIBUTOR_SIZE)) {
+      const frame = Math.floor((at - redistributor) / REDISTRIBUTOR_SIZE), offset = (at - redistributor) % REDISTRIBUTOR_SIZE;
+      if (Atomics.load(this.shared, Word.ALIVE + frame) === 0) return false; // beyond the last vCPU's
+      if (exit.write) gic.writeRedistributor(frame, offset, exit.size, exit.lo);
+      else cpu.answer(gic.readRedistributor(frame, offset, exit.size), gic.hi);
     } else return false;
     if (exit.write) cpu.answer(0, 0);
+    if (exit.write) this.#nudge(id);
     return true;
   }
 }
