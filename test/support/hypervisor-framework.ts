@@ -348,7 +348,7 @@ export class StandIn implements Disposable {
     const record = NativeMemory.allocate(PAGE);
     const vcpu: VirtualCpu = { id, cpu, exit: record, record: new DataView(record.window(0)), pending: 0, offset: 0, trapDebug: false, others: new Map() };
     this.#vcpus.set(id, vcpu);
-    if (this.#options.engine !== "interpreter") cpu.engine = Engine.create(cpu);
+    if (this.#options.engine !== "interpreter" && memory.views.length > 0) cpu.engine = Engine.create(cpu);
     const { x } = cpu;
     setPstate(cpu, 0x3c0);
     x[slot.SCTLR_EL1 / 4] = 0;
