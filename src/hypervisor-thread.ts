@@ -4,6 +4,7 @@
 // Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
 import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
 import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
+import { SleepWatch } from "./hypervisor/hvf-clock.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import { serveKvmVcpu, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { watch } from "./hypervisor/kick.ts";
@@ -20,8 +21,9 @@ export interface KickMessage {
 
 function kick(message: KickMessage): void {
   const hv = Hypervisor.open(), list = BigUint64Array.from(message.ids, BigInt), words = message.kicks.map(at => viewAt(at, 4));
+  const sleeps = new SleepWatch(hv);
   watch(new Int32Array(message.bell), message.shared, {
-    frequency: hv.frequency(), now: () => hv.absoluteTime(),
+    frequency: hv.frequency(), now: () => hv.absoluteTime(), slept: () => sleeps.look() > 0,
     kick: () => {
       for (const word of words) word.setInt32(0, 1, true);
       hv.base.hv_vcpus_exit(list, list.length);
@@ -31,7 +33,7 @@ function kick(message: KickMessage): void {
 
 function kickKvm(message: KickMessage): void {
   const records = message.kicks.map(at => viewAt(at, KickRecord.BYTES));
-  watch(new Int32Array(message.bell), message.shared, { frequency: 1e9, now: monotonic, kick: () => { for (const record of records) kickVcpu(record); } });
+  watch(new Int32Array(message.bell), message.shared, { frequency: 1e9, now: monotonic, slept: () => false, kick: () => { for (const record of records) kickVcpu(record); } });
 }
 
 addEventListener("message", event => {

@@ -84,11 +84,11 @@ function openHvf(start: StartMessage, bell: Int32Array): OpenedBackend {
       if (!watched.started(GRACE_MS)) throw new Error("the thread beside the machine thread did not start");
       for (const one of vcpus) one.beforeRun = deadline => watched.arm(deadline === undefined ? Number.POSITIVE_INFINITY : deadline + clock.offset);
     },
-    answered: rings => {
-      if (vm.concurrent) clock.catchUp();
-      watched.answered(rings);
+    answered: rings => watched.answered(rings),
+    resting: () => {
+      if (vm.concurrent && clock.catchUp()) vm.refresh();
+      watched.disarm();
     },
-    resting: () => watched.disarm(),
     close: () => {
       watched.end(GRACE_MS);
       vm.destroy();

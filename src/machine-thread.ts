@@ -175,12 +175,13 @@ class MachineThread implements MachineHost {
 
   /** Time stands still for the guest while its output has nowhere to go. */
   #waitForWriter(): void {
-    this.#clock.pause();
+    const still = !this.#vm.concurrent; // cores with threads of their own go on until they need a device
+    if (still) this.#clock.pause();
     while (Atomics.load(this.#bell, Bell.unwritten) > UNWRITTEN_LIMIT / 2 && !this.#stopping && !this.#closed) {
       Atomics.wait(this.#bell, Bell.doorbell, this.#rings, LONGEST_SLEEP_MS);
       this.#takeMessages();
     }
-    this.#clock.resume();
+    if (still) this.#clock.resume();
   }
 
   // --- messages --------------------------------------------------------------------------------------------------

@@ -8,13 +8,34 @@ import type { Hypervisor } from "../../ffi/hypervisor.ts";
 /** A shorter sleep is none: the two clocks are read one after the other. */
 const SHORTEST_SLEEP_MS = 100;
 
+/** Finds out how long the host slept: mach_continuous_time goes on, mach_absolute_time does not. */
+export class SleepWatch {
+  readonly #hv: Hypervisor;
+  readonly #shortest: number;
+  #ahead: number;
+  constructor(hv: Hypervisor) {
+    this.#hv = hv;
+    this.#shortest = SHORTEST_SLEEP_MS * hv.frequency() / 1000;
+    this.#ahead = this.#now();
+  }
+  #now(): number { return this.#hv.continuousTime() - this.#hv.absoluteTime(); }
+  /** Ticks slept since the last look; 0: none. */
+  look(): number {
+    const ahead = this.#now(), slept = ahead - this.#ahead;
+    if (slept < this.#shortest) return 0;
+    this.#ahead = ahead;
+    return slept;
+  }
+}
+
 /** What a vCPU needs of the clock. */
 export interface VcpuClock extends Clock {
   /** For hv_vcpu_set_vtimer_offset. */
   readonly offset: number;
   /** Changes with the offset: every vCPU must then be told. */
   readonly version: number;
-  catchUp(): void;
+  /** Looks whether the host slept; true when the clock was corrected. */
+  catchUp(): boolean;
 }
 
 /** Doubles in shared memory: offset, version. */
@@ -34,7 +55,7 @@ export class SharedHvfClock implements VcpuClock {
   wallSeconds(): number { return Math.floor(Date.now() / 1000); }
   get offset(): number { return this.#shared[Shared.offset] as number; }
   get version(): number { return this.#shared[Shared.version] as number; }
-  catchUp(): void {} // the machine thread sees to it
+  catchUp(): boolean { return false; } // the machine thread sees to it
 }
 
 export class HvfClock implements VcpuClock {
@@ -43,8 +64,7 @@ export class HvfClock implements VcpuClock {
   readonly #hv: Hypervisor;
   readonly #shared: Float64Array = new Float64Array(this.shared);
   #pausedAt: number | undefined;
-  /** What the continuous clock was ahead when time asleep was last counted. */
-  #ahead: number;
+  readonly #sleeps: SleepWatch;
   /** Host sleeps that the guest's clock was corrected for. */
   sleeps = 0;
 
@@ -52,7 +72,7 @@ export class HvfClock implements VcpuClock {
     this.#hv = hv;
     this.frequency = hv.frequency();
     this.#shared.set([hv.absoluteTime(), 1]);
-    this.#ahead = hv.continuousTime() - hv.absoluteTime();
+    this.#sleeps = new SleepWatch(hv);
   }
   ticks(): number { return (this.#pausedAt ?? this.#hv.absoluteTime()) - this.offset; }
   wallSeconds(): number { return Math.floor(Date.now() / 1000); }
@@ -64,16 +84,16 @@ export class HvfClock implements VcpuClock {
     if (this.#pausedAt === undefined) return;
     this.#move(this.#hv.absoluteTime() - this.#pausedAt);
     this.#pausedAt = undefined;
-    this.#ahead = this.#hv.continuousTime() - this.#hv.absoluteTime(); // paused time does not pass, asleep or not
+    this.#sleeps.look(); // paused time does not pass, asleep or not
   }
-  /** Looks whether the host slept. Cheap; called now and then while the guest runs. */
-  catchUp(): void {
-    const ahead = this.#hv.continuousTime() - this.#hv.absoluteTime();
-    const slept = ahead - this.#ahead;
-    if (slept < SHORTEST_SLEEP_MS * this.frequency / 1000 || this.#pausedAt !== undefined) return;
-    this.#ahead = ahead;
+  /** Cheap; called now and then while the guest runs. */
+  catchUp(): boolean {
+    if (this.#pausedAt !== undefined) return false;
+    const slept = this.#sleeps.look();
+    if (slept === 0) return false;
     this.#move(-slept);
     this.sleeps++;
+    return true;
   }
   #move(by: number): void {
     this.#shared[Shared.offset] = this.offset + by;

@@ -116,10 +116,16 @@ export class HvfVm implements Vm {
     });
     const ram = this.#blocks.map(({ at, memory }) => ({ gpa: at, pointer: memory.pointer, size: memory.size }));
     thread({ kind: "vcpu", index, facts: this.facts, clock: this.clock.shared, mailbox: vcpu.mailbox, bell, ram });
-    vcpu.started();
+    try {
+      vcpu.started();
+    } catch (error) {
+      throw new Failure("HV-HVF-VCPU", `Hypervisor.framework refuses vCPU ${index}: ${error instanceof Error ? error.message : String(error)}`, { hint: "ask for fewer CPUs", exit: ExitCode.unsupported, cause: error });
+    }
     this.#remote.push(vcpu);
     return vcpu;
   }
+  /** Makes vCPUs with threads of their own come out and go in again: with the clock as it is now. */
+  refresh(): void { for (const one of this.#remote) one.nudge(); }
   /** The guest starts with its caches off and would not see what is still in the host's. */
   memoryWritten(gpa: number, size: number): void {
     for (const { at, memory } of this.#blocks) {

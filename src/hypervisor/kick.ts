@@ -19,12 +19,14 @@ export const Phase = { starting: 0, waiting: 1, ending: 2, gone: 3 } as const;
 
 /** Between two kicks that nobody took notice of. */
 const AGAIN_MS = 1;
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 1000;
 
 export interface Kicker {
   /** Makes every vCPU leave the guest. */
   kick(): void;
   now(): number;
+  /** True when the host has slept since the last call: the guest's clock must be corrected, soon. */
+  slept(): boolean;
   /** Clock ticks per second. */
   readonly frequency: number;
 }
@@ -38,7 +40,7 @@ export function watch(bell: Int32Array, shared: SharedArrayBuffer, kicker: Kicke
     const rings = Atomics.load(bell, 0);
     const left = ((times[Watch.deadline] as number) - kicker.now()) * 1000 / kicker.frequency;
     let sleep = Math.min(left, LONGEST_MS);
-    if (rings !== Atomics.load(words, Watch.seen) || left <= 0) {
+    if (rings !== Atomics.load(words, Watch.seen) || left <= 0 || kicker.slept()) {
       kicker.kick();
       sleep = AGAIN_MS;
     }
