@@ -21,6 +21,16 @@ function open() {
 }
 let libc: ReturnType<typeof open> | undefined;
 
+/** False on a host that lets nobody have executable memory from the start: Bun then offers no foreign calls at all. */
+export function foreignCallsWork(): boolean {
+  try {
+    libc ??= open();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A page-aligned, zeroed span of host memory, reserved at once and backed by pages as they are touched. */
 export class NativeMemory {
   /** Host address. */

@@ -1,6 +1,7 @@
 // src/host/accelerators.ts — what can execute a guest on this host, and why the others cannot.
 import { Hypervisor } from "../../ffi/hypervisor.ts";
 import { kvmMissing } from "../../ffi/kvm.ts";
+import { foreignCallsWork } from "../../ffi/memory.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import { examineMac, type HypervisorState } from "./hypervisor-framework.ts";
 
@@ -26,13 +27,19 @@ function kvm(): { readonly available: boolean; readonly why: string } {
   return { available: missing === undefined, why: missing ?? "the kernel's KVM" };
 }
 
+function software(): { readonly available: boolean; readonly why: string } {
+  // Without executable memory Bun has no foreign calls, and without those there is no guest RAM.
+  if (!foreignCallsWork()) return { available: false, why: "this host denies hv executable memory (a rule of seccomp, SELinux or systemd's MemoryDenyWriteExecute)" };
+  return { available: true, why: process.arch === "x64" ? "a translator to x86-64; an interpreter where the host refuses generated code" : "an interpreter, works everywhere" };
+}
+
 /** Every accelerator, best first. */
 export function accelerators(): readonly Accelerator[] {
   const { available, why } = hypervisorState() ?? { available: false, why: `this host has no Hypervisor.framework (${host})` };
   return [
     { name: "hvf", available, why },
     { name: "kvm", ...kvm() },
-    { name: "software", available: true, why: process.arch === "x64" ? "a translator to x86-64; an interpreter where the host refuses generated code" : "an interpreter, works everywhere" },
+    { name: "software", ...software() },
   ];
 }
 
@@ -50,7 +57,7 @@ export interface Choice {
 export function chooseAccelerator(given: string): Choice {
   const [wanted = "", ...options] = given.split(",");
   const all = accelerators();
-  const found = wanted === "auto" ? all.find(one => one.available) : all.find(one => one.name === wanted);
+  const found = wanted === "auto" ? all.find(one => one.available) ?? all.find(one => one.name === "software") : all.find(one => one.name === wanted);
   if (found === undefined) throw new Failure("HV-USAGE-ACCEL", `--accel: there is no ${JSON.stringify(wanted)}`, { hint: "auto, software, hvf or kvm" });
   if (!found.available) throw new Failure("HV-ACCEL-MISSING", `--accel: ${found.name} is not there: ${found.why}`, { hint: "--accel auto takes what there is; hv doctor lists it", exit: ExitCode.unsupported });
   let engine: Engine = "auto";
