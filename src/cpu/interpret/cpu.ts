@@ -392,18 +392,23 @@ export class Cpu {
     if (size === 8) this.hi = view.getInt32(at + 4, true);
     return Next;
   }
+  /** Next: one part of an access that crosses a page may be made. What is in the TLB needs no walk; devices are not, and refuse. */
+  #normal(write: boolean, lo: number, hi: number): Result {
+    const e = this.dataTlb + ((lo >>> 12) & 1023) * Word.COUNT + (write ? Word.WRITE : Word.READ);
+    if (this.x[e] === (lo & -4096) && this.x[e + 1] === hi) return Next;
+    const r = this.#translate(write, 1, lo, hi);
+    return r === Next && this.walker.device ? this.alignmentFault(write, lo, hi) : r;
+  }
   /** An access that crosses a page: byte by byte, after both pages were found accessible. */
   #loadSplit(lo: number, hi: number, size: number, inPage: number): Result {
     const strict = ((this.x[SCTLR] as number) & 2) !== 0;
     if (strict) return this.alignmentFault(false, lo, hi);
-    const first = this.#translate(false, 1, lo, hi);
+    const first = this.#normal(false, lo, hi);
     if (first !== Next) return first;
-    if (this.walker.device) return this.alignmentFault(false, lo, hi);
     const second = (lo + inPage) | 0;
     const secondHi = second >= 0 && lo < 0 ? (hi + 1) | 0 : hi;
-    const next = this.#translate(false, 1, second, secondHi);
+    const next = this.#normal(false, second, secondHi);
     if (next !== Next) return next;
-    if (this.walker.device) return this.alignmentFault(false, second, secondHi);
     let outLo = 0;
     let outHi = 0;
     for (let i = 0; i < size; i++) {
@@ -423,12 +428,10 @@ export class Cpu {
       // the second page first: a fault there must leave the first page unwritten
       const second = (lo + inPage) | 0;
       const secondHi = second >= 0 && lo < 0 ? (hi + 1) | 0 : hi;
-      const r = this.#translate(true, 1, lo, hi);
+      const r = this.#normal(true, lo, hi);
       if (r !== Next) return r;
-      if (this.walker.device) return this.alignmentFault(true, lo, hi);
-      const r2 = this.#translate(true, 1, second, secondHi);
+      const r2 = this.#normal(true, second, secondHi);
       if (r2 !== Next) return r2;
-      if (this.walker.device) return this.alignmentFault(true, second, secondHi);
       for (let i = 0; i < size; i++) {
         const byte = (i < 4 ? valueLo >>> (8 * i) : valueHi >>> (8 * (i - 4))) & 255;
         const at = (lo + i) | 0;
