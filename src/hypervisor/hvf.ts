@@ -81,7 +81,12 @@ export class HvfVm implements Vm {
     if (config !== null) hv.release(config);
     const wanted = options.gic === "framework" || (options.gic === "auto" && hv.gic !== undefined);
     if (wanted && hv.gic === undefined) throw new Failure("HV-HVF-GIC", "--gic 3: this macOS has no interrupt controller for guests", { hint: "it came with macOS 15; --gic 2 uses hv's own", exit: ExitCode.unsupported });
-    if (wanted) trying(() => createGic(hv, options));
+    try {
+      if (wanted) trying(() => createGic(hv, options));
+    } catch (error) {
+      hv.base.hv_vm_destroy();
+      throw error;
+    }
     this.gic = wanted ? frameworkGic(hv) : undefined;
     this.facts = { gic: wanted, ipaBits: bits };
   }

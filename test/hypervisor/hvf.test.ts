@@ -136,6 +136,12 @@ describe("what guests are told", () => {
     standIn();
     expect(failureOf(() => new HvfVm(Hypervisor.open(), { gic: "own", places, end: 2 ** 41, cpus: 1 })).message).toContain("40-bit");
   });
+  test("a controller that the board has no room for is refused, and leaves no machine behind", () => {
+    standIn();
+    const bad = { ...places, redistributor: places.distributor + 0x4000 };
+    expect(failureOf(() => new HvfVm(Hypervisor.open(), { gic: "framework", places: bad, end: 2 ** 32, cpus: 1 })).code).toBe("HV-HVF-GIC");
+    machine();
+  });
   test("a second machine in one process is refused by name", () => {
     machine();
     const failure = failureOf(() => new HvfVm(Hypervisor.open(), { gic: "own", places, end: 2 ** 32, cpus: 1 }));
