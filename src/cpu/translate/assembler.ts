@@ -238,7 +238,6 @@ export class Assembler {
   stmxcsr(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0xae); this.#memory(3, base, disp); }
 
   // --- further general instructions ---
-  aluConstant8(op: number, to: number, imm: number): void { this.#rex(0, 0, 0, to, byteNeedsRex(to)); this.byte(0x80); this.#modRM(op, to); this.byte(imm); }
   alu8(op: number, to: number, from: number): void { this.#rex(0, from, 0, to, byteNeedsRex(to) || byteNeedsRex(from)); this.byte(op << 3); this.#modRM(from, to); }
   /** Compares 1 << log2 bytes at [base + disp] with a register. */
   cmpMemory(log2: number, base: number, disp: number, from: number): void {

@@ -17,8 +17,11 @@ const SP = 31;
 export function tlbCheck(t: Translator, size: number, write: boolean, ends: number[], el: number = t.el): void {
   const { asm } = t;
   const table = disp(el === 0 ? Offset.TLB_EL0 : Offset.TLB_EL1);
-  asm.mov(0, rcx, rax);
-  asm.shift(Shift.shr, 0, rcx, 7);
+  if (t.features.bmi) asm.rorx(0, rcx, rax, 7);
+  else {
+    asm.mov(0, rcx, rax);
+    asm.shift(Shift.shr, 0, rcx, 7);
+  }
   asm.aluImm(Alu.and, 0, rcx, 1023 * 32);
   if (size === 1) asm.mov(1, rdx, rax);
   else asm.lea(1, rdx, rax, size - 1);

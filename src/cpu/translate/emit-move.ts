@@ -8,16 +8,12 @@ import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
 import { Ready } from "../state.ts";
 import { Reg } from "./assembler.ts";
 import {
-  Lane, type Emit, type Saturation, narrow, pairs, saturate, shiftLeft, shiftRight, shiftRightRounding, widen,
+  Lane, type Emit, type Saturation, finish, narrow, pairs, saturate, shiftLeft, shiftRight, shiftRightRounding, widen,
 } from "./lanes.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { X, XShift } from "./vector-op.ts";
 
 const { rax } = Reg;
-function finish(t: Translator, q: number, x: number, to: number): void {
-  if (q === 0) t.asm.x2(X.movq, to, to);
-  t.vectors.set(x, to, q === 0 ? 8 : 16);
-}
 
 // --- copies ---
 

@@ -12,7 +12,7 @@ import {
   fpScalarCompare, fpScalarFused,
 } from "./fp-lanes.ts";
 import {
-  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type Three, accumulate, by, comparable, difference, flagSaturation, invert, long, multiply, multiplyLong,
+  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type Three, accumulate, by, comparable, difference, finish, flagSaturation, invert, long, multiply, multiplyLong,
   narrow, pairs, scalar, three, widen,
 } from "./lanes.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
@@ -218,12 +218,8 @@ const bitwise = (op: number) => (t: Translator, f: { q: number; x: number; y: nu
   }
   if (op === X.pandn) t.asm.x3(op, to, b, a); // BIC
   else t.asm.x3(op, to, a, b);
-  finish(t, f, to);
+  finish(t, f.q, f.x, to);
 };
-function finish(t: Translator, f: { q: number; x: number }, to: number): void {
-  if (f.q === 0) t.asm.x2(X.movq, to, to);
-  t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
-}
 /** Which of the old Vd, Vn and Vm chooses, and between which: to = u ^ ((u ^ v) & mask). */
 const choose = (kind: "bsl" | "bit" | "bif") => (t: Translator, f: { q: number; x: number; y: number; z: number }): void => {
   t.ready(Ready.simd);
@@ -235,7 +231,7 @@ const choose = (kind: "bsl" | "bit" | "bif") => (t: Translator, f: { q: number; 
   if (kind === "bif") asm.x3(X.pandn, 1, b, 0);
   else asm.x3(X.pand, 1, 0, kind === "bsl" ? d : b);
   asm.x3(X.pxor, to, from, 1);
-  finish(t, f, to);
+  finish(t, f.q, f.x, to);
 };
 const orNot = (t: Translator, f: { q: number; x: number; y: number; z: number }): void => {
   t.ready(Ready.simd);
@@ -244,7 +240,7 @@ const orNot = (t: Translator, f: { q: number; x: number; y: number; z: number })
   t.asm.x3(X.pcmpeqd, 0, 0, 0);
   t.asm.x3(X.pxor, 0, 0, b);
   t.asm.x3(X.por, to, a, 0);
-  finish(t, f, to);
+  finish(t, f.q, f.x, to);
 };
 
 // --- by element ---
@@ -270,7 +266,7 @@ const byElement = (sizes: number, body: Body, op: readonly number[] | undefined,
     to = t.vectors.fresh();
     t.asm.x3(op[f.g + wider] as number, to, d, value);
   }
-  finish(t, { q: wider === 1 ? 1 : f.q, x: f.x }, to);
+  finish(t, wider === 1 ? 1 : f.q, f.x, to);
   return true;
 };
 const product = (op?: readonly number[]): ((t: Translator, f: Element) => Emit) => byElement(HS, multiply, op, 0);

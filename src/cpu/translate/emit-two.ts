@@ -11,7 +11,7 @@ import {
   fpSquareRoot, fpToInteger,
 } from "./fp-lanes.ts";
 import {
-  B, BH, BHS, BHSD, Lane, type BodyOne, type Emit, type Saturation, type Two, comparable, invert, narrow, saturate, scalarTwo, two, widen,
+  B, BH, BHS, BHSD, Lane, type BodyOne, type Emit, type Saturation, type Two, comparable, finish, invert, narrow, saturate, scalarTwo, two, widen,
 } from "./lanes.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { Compare, X, XShift } from "./vector-op.ts";
@@ -51,10 +51,6 @@ const addPairsTo = (signed: boolean) => (t: Translator, f: Two): Emit => {
   finish(t, f.q, f.x, to);
   return true;
 };
-function finish(t: Translator, q: number, x: number, to: number): void {
-  if (q === 0) t.asm.x2(X.movq, to, to);
-  t.vectors.set(x, to, q === 0 ? 8 : 16);
-}
 const greaterThanZero: BodyOne = (t, g, to, a) => {
   t.asm.xZero(1);
   t.asm.x3(Lane.greater[g] as number, to, a, 1);

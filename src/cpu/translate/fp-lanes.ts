@@ -4,7 +4,7 @@
 import { Ready } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
 import { check, finishScalar, magnitude, power, signs, smallestNormal } from "./emit-fp.ts";
-import { pairs, type Emit, type Three, type Two } from "./lanes.ts";
+import { finish, pairs, type Emit, type Three, type Two } from "./lanes.ts";
 import type { Translator } from "./translator.ts";
 import { Compare, X } from "./vector-op.ts";
 
@@ -51,10 +51,6 @@ function operand(t: Translator, r: number, q: number, scratch: number): number {
   if (q !== 0) return a;
   t.asm.x2(X.movddup, scratch, a);
   return scratch;
-}
-function finish(t: Translator, q: number, x: number, to: number): void {
-  if (q === 0) t.asm.x2(X.movq, to, to);
-  t.vectors.set(x, to, q === 0 ? 8 : 16);
 }
 const reserved = (f: { q: number; g: number }): boolean => f.g === 1 && f.q === 0;
 

@@ -181,7 +181,7 @@ export function narrow(t: Translator, g: number, q: number, x: number, from: num
   storeHalf(t, q, x, r);
 }
 /** Vx = the lower half of `r`, zero above; or for the "2" forms that as its upper half. */
-export function storeHalf(t: Translator, q: number, x: number, r: number): void {
+function storeHalf(t: Translator, q: number, x: number, r: number): void {
   if (q === 0) {
     t.asm.x2(X.movq, r, r);
     t.vectors.set(x, r, 8);

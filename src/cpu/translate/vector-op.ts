@@ -6,9 +6,9 @@ const instructions = {
   // moves; a store has its register first, as a load
   movaps: "0f 28", movapsStore: "0f 29", movups: "0f 10", movupsStore: "0f 11", movss: "f3 0f 10", movssStore: "f3 0f 11",
   movsd: "f2 0f 10", movsdStore: "f2 0f 11", movq: "f3 0f 7e", movd: "66 0f 6e", movdStore: "66 0f 7e", movddup: "f2 0f 12",
-  movmskps: "0f 50", movmskpd: "66 0f 50", pmovmskb: "66 0f d7",
+  movmskps: "0f 50", pmovmskb: "66 0f d7",
   // bitwise
-  pand: "66 0f db", pandn: "66 0f df", por: "66 0f eb", pxor: "66 0f ef", xorps: "0f 57", andps: "0f 54", andnps: "0f 55", ptest: "66 0f38 17",
+  pand: "66 0f db", pandn: "66 0f df", por: "66 0f eb", pxor: "66 0f ef", xorps: "0f 57", andps: "0f 54",
   // floating point: packed single, packed double, scalar single, scalar double
   addps: "0f 58", addpd: "66 0f 58", addss: "f3 0f 58", addsd: "f2 0f 58", mulps: "0f 59", mulpd: "66 0f 59", mulss: "f3 0f 59", mulsd: "f2 0f 59",
   subps: "0f 5c", subpd: "66 0f 5c", subss: "f3 0f 5c", subsd: "f2 0f 5c", minps: "0f 5d", minpd: "66 0f 5d", minss: "f3 0f 5d", minsd: "f2 0f 5d",
@@ -25,8 +25,8 @@ const instructions = {
   // integer arithmetic
   paddb: "66 0f fc", paddw: "66 0f fd", paddd: "66 0f fe", paddq: "66 0f d4", psubb: "66 0f f8", psubw: "66 0f f9", psubd: "66 0f fa", psubq: "66 0f fb",
   paddsb: "66 0f ec", paddsw: "66 0f ed", paddusb: "66 0f dc", paddusw: "66 0f dd", psubsb: "66 0f e8", psubsw: "66 0f e9", psubusb: "66 0f d8", psubusw: "66 0f d9",
-  pmullw: "66 0f d5", pmulhw: "66 0f e5", pmulhuw: "66 0f e4", pmulld: "66 0f38 40", pmuludq: "66 0f f4", pmuldq: "66 0f38 28", pmulhrsw: "66 0f38 0b",
-  pmaddwd: "66 0f f5", pmaddubsw: "66 0f38 04", psadbw: "66 0f f6", pavgb: "66 0f e0", pavgw: "66 0f e3",
+  pmullw: "66 0f d5", pmulhw: "66 0f e5", pmulld: "66 0f38 40", pmuludq: "66 0f f4", pmuldq: "66 0f38 28", pmulhrsw: "66 0f38 0b",
+  pmaddwd: "66 0f f5", pmaddubsw: "66 0f38 04", pavgb: "66 0f e0", pavgw: "66 0f e3",
   pmaxub: "66 0f de", pmaxuw: "66 0f38 3e", pmaxud: "66 0f38 3f", pmaxsb: "66 0f38 3c", pmaxsw: "66 0f ee", pmaxsd: "66 0f38 3d",
   pminub: "66 0f da", pminuw: "66 0f38 3a", pminud: "66 0f38 3b", pminsb: "66 0f38 38", pminsw: "66 0f ea", pminsd: "66 0f38 39",
   pcmpeqb: "66 0f 74", pcmpeqw: "66 0f 75", pcmpeqd: "66 0f 76", pcmpeqq: "66 0f38 29", pcmpgtb: "66 0f 64", pcmpgtw: "66 0f 65", pcmpgtd: "66 0f 66", pcmpgtq: "66 0f38 37",
@@ -40,7 +40,7 @@ const instructions = {
   // shifts by immediate: see `xShift`; by each lane's own count (AVX2)
   psllvd: "66 0f38 47", psllvq: "66 0f38 w 47", psrlvd: "66 0f38 45", psrlvq: "66 0f38 w 45", psravd: "66 0f38 46",
   // cryptography
-  aesenc: "66 0f38 dc", aesenclast: "66 0f38 dd", aesdec: "66 0f38 de", aesdeclast: "66 0f38 df", aesimc: "66 0f38 db", pclmulqdq: "66 0f3a 44",
+  aesenc: "66 0f38 dc", aesenclast: "66 0f38 dd", aesdeclast: "66 0f38 df", aesimc: "66 0f38 db", pclmulqdq: "66 0f3a 44",
   sha256rnds2: "0f38 cb", sha256msg1: "0f38 cc", sha256msg2: "0f38 cd", sha1rnds4: "0f3a cc",
 } as const;
 

@@ -18,7 +18,7 @@ import { X } from "./vector-op.ts";
 const FIRST = 4, COUNT = 16;
 const FREE = -1, TAKEN = -2;
 /** Displacement of a vector register from rbp. */
-export const vectorSlot = (r: number): number => Offset.V - 0x80 + 16 * r;
+const vectorSlot = (r: number): number => Offset.V - 0x80 + 16 * r;
 const LOAD: Readonly<Record<number, number>> = { 4: X.movss, 8: X.movsd, 16: X.movaps };
 
 export class VectorRegisters {

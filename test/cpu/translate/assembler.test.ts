@@ -79,8 +79,6 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.push(r12), "push r12"],
   [a => a.pop(rbx), "pop rbx"],
   [a => a.ret(), "ret"],
-  [a => a.aluConstant8(Alu.cmp, rax, 1), "cmp al,0x1"],
-  [a => a.aluConstant8(Alu.or, rsi, 1), "or sil,0x1"],
   [a => a.alu8(Alu.cmp, rax, rcx), "cmp al,cl"],
   [a => a.alu8(Alu.or, r8, rdi), "or r8b,dil"],
   [a => a.rorx(0, rax, r15, 7), "rorx eax,r15d,0x7"],
