@@ -125,7 +125,7 @@ export class MachineClient {
         this.#gone.resolve();
         const { failure } = message;
         if (failure !== undefined) return this.#ready.reject(new Failure(failure.code, failure.message, { exit: failure.exit, ...(failure.hint === undefined ? {} : { hint: failure.hint }) }));
-        return this.#break(Object.assign(new Error("the machine thread broke"), { stack: message.stack }));
+        return this.#break(Object.assign(new Error(`the machine thread broke: ${message.stack.split("\n")[0] ?? ""}`), { stack: message.stack }));
       }
       default: return message satisfies never;
     }

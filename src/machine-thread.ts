@@ -71,6 +71,9 @@ class MachineThread implements MachineHost {
     this.#machine.tracer = this.#tracer(start.trace);
   }
 
+  /** The state of the machine, for a report. */
+  describe(): string { return describeMachine(this.#machine); }
+
   /** The thread's life. */
   live(): void {
     this.#load();
@@ -337,10 +340,12 @@ function exitText(exit: Exit): string {
 
 addEventListener("message", event => {
   const { start, port } = (event as MessageEvent<{ start: StartMessage; port: MessagePort }>).data;
+  let thread: MachineThread | undefined;
   try {
-    new MachineThread(start, port).live();
+    thread = new MachineThread(start, port);
+    thread.live();
   } catch (error) {
     const failure = error instanceof Failure ? { code: error.code, message: error.message, hint: error.hint, exit: error.exit } : undefined;
-    postMessage({ kind: "failure", failure, stack: error instanceof Error ? error.stack ?? error.message : String(error) } satisfies FromMachine);
+    postMessage({ kind: "failure", failure, stack: `${error instanceof Error ? error.stack ?? error.message : String(error)}\n\n${thread?.describe() ?? ""}` } satisfies FromMachine);
   }
 });

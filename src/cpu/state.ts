@@ -47,6 +47,8 @@ export const Offset = {
   /** For READY's FP: the FPCR that was looked at, and what MXCSR is for it when no flag is raised (u32 each). */
   READY_FPCR: 0x184,
   READY_MXCSR: 0x188,
+  /** The stack pointer that generated code was entered with, for what must leave it from anywhere. u64. */
+  HOST_SP: 0x190,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */

@@ -174,7 +174,7 @@ describe.each([["EL1", Mode.EL1h], ["EL0", Mode.EL0t]] as const)("all 2^17 words
       }
     }
     expect(wrong).toEqual([]);
-  });
+  }, 60_000);
   test("the words of op0 0 and 1 (hints, barriers, PSTATE, SYS) neither throw nor leave the core, but for WFI", () => {
     const known = new Set(systemInstructions);
     const left = new Map<string, number>();
@@ -190,5 +190,5 @@ describe.each([["EL1", Mode.EL1h], ["EL0", Mode.EL0t]] as const)("all 2^17 words
     }
     expect(wrong).toEqual([]);
     expect([...left.keys()].filter(kind => kind !== "done" && !kind.startsWith("class "))).toEqual(mode === Mode.EL1h ? ["wfi"] : []);
-  });
+  }, 60_000);
 });

@@ -37,6 +37,7 @@ import { emitMove } from "./emit-move.ts";
 import { emitStructures } from "./emit-structures.ts";
 import { emitThree } from "./emit-three.ts";
 import { emitTwo } from "./emit-two.ts";
+import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
 import { BLOCK_LIMIT, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
@@ -63,6 +64,8 @@ const MXCSR_CLEAN = 0x1f80;
 const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 4096 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
 const INDIRECT = -1;
+/** What it leaves there after a fault of the host. */
+const FAULT = -2;
 
 const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
 /** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
@@ -98,6 +101,7 @@ export class Engine {
   readonly #translator: Translator;
   readonly #enter: (host: number) => number;
   readonly #first: number;
+  readonly #faults: ReturnType<typeof faultHandler>;
   readonly #blocks = new BlockTable();
   /** Counts wipes: a block or resume point of an earlier one is gone. */
   #generation = 0;
@@ -111,13 +115,16 @@ export class Engine {
     this.#asm = new Assembler(code);
     this.#asm.avx = features.avx;
     const constants = new Constants(code, 0);
-    this.#asm.at = constants.end;
+    if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
+    this.#asm.at = HANDLER_END;
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
     this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit, codeLines);
-    const { enter, exit, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
+    const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     this.#translator.setCommon(exit, indirect, makeReady);
     this.#enter = code.entry(enter);
     this.#first = this.#asm.at;
+    this.#faults = faultHandler(code);
+    this.#faults.watch(code.pointer + this.#first, code.pointer + CODE_SIZE, code.pointer + fault);
     this.wipe();
   }
   /**
@@ -132,7 +139,7 @@ export class Engine {
   }
 
   /** The code every block shares: entry, exit, the jumps by address, and what makes SIMD&FP ready. */
-  #common(cleanMxcsr: number): { enter: number; exit: number; indirect: readonly number[]; makeReady: number } {
+  #common(cleanMxcsr: number): { enter: number; exit: number; fault: number; indirect: readonly number[]; makeReady: number } {
     const asm = this.#asm;
     const saved = [Reg.rbx, Reg.rbp, Reg.r12, Reg.r13, Reg.r14, Reg.r15];
     const enter = asm.at;
@@ -140,6 +147,7 @@ export class Engine {
     asm.mov(1, Reg.rax, Reg.rdi);
     const state = this.#cpu.state.memory.pointer + 0x80;
     asm.constant(Reg.rbp, state % 2 ** 32 | 0, Math.floor(state / 2 ** 32) | 0);
+    asm.store(1, Reg.rbp, disp(Offset.HOST_SP), Reg.rsp);
     for (const [guest, host] of pinned) asm.load(1, host, Reg.rbp, disp(8 * guest));
     asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
     const unused = asm.jcc(CC.e);
@@ -158,6 +166,11 @@ export class Engine {
     for (const [guest, host] of pinned) asm.store(1, Reg.rbp, disp(8 * guest), host);
     for (const r of saved.toReversed()) asm.pop(r);
     asm.ret();
+    const fault = asm.at;
+    asm.constant(Reg.rbp, state % 2 ** 32 | 0, Math.floor(state / 2 ** 32) | 0);
+    asm.load(1, Reg.rsp, Reg.rbp, disp(Offset.HOST_SP));
+    asm.constant(Reg.rax, FAULT, 0);
+    asm.patch(asm.jmp(), exit);
     const indirect = JUMP.map(({ at, entries }) => {
       const start = asm.at;
       asm.mov(0, Reg.rcx, Reg.rax);
@@ -208,7 +221,7 @@ export class Engine {
     asm.patch(unsupported, asm.at);
     asm.store(0, rbp, disp(Offset.READY), rax);
     asm.ret();
-    return { enter, exit, indirect, makeReady };
+    return { enter, exit, fault, indirect, makeReady };
   }
 
   /** What TypeScript changed since generated code was left may have trapped SIMD&FP, or asked for other arithmetic. */
@@ -249,6 +262,7 @@ export class Engine {
       x[NZCV] = ((f & 0x8000) << 16) | ((f & 0x4000) << 16) | ((~f & 0x100) << 21) | ((f & 1) << 28);
       host = -1;
       this.exits++;
+      if (site === FAULT) throw this.#crash();
       if (site === INDIRECT) {
         // PC as a branch to that address sets it: a tag is removed
         cpu.branchTo(x[PC] as number, x[PC + 1] as number);
@@ -301,6 +315,27 @@ export class Engine {
         }
       }
     }
+  }
+
+  /** What is known of a fault in generated code: a bug of hv. */
+  #crash(): Error {
+    const { signal, pc, address, registers } = this.#faults.last;
+    const { lo, hi, start, length, words, key, count } = this.#blocks;
+    const at = pc - this.#code.pointer;
+    let block = -1;
+    for (let i = 0; i < count; i++) if ((start[i] as number) <= at && (block < 0 || (start[i] as number) > (start[block] as number))) block = i;
+    const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
+    const lines = [`generated code failed: ${signal} at host address 0x${pc.toString(16)}, touching ${address}`, `host: ${registers}`];
+    if (block >= 0) {
+      const guest = this.#pool.subarray(words[block], (words[block] as number) + (length[block] as number));
+      const from = start[block] as number, size = Math.min(2048, Math.max(0, at - from) + 64);
+      const index = this.#translator.instructionAt(at - from, guest, (key[block] as number) & 1, lo[block] as number, hi[block] as number);
+      lines.push(
+        `guest pc ${hex(hi[block] as number)}${hex((lo[block] as number) + 4 * index)}, instruction ${index} of the block at ${hex(hi[block] as number)}${hex(lo[block] as number)}, EL${(key[block] as number) & 1}`,
+        `guest code: ${[...guest].map(hex).join(" ")}`, `host code from offset ${from}: ${Buffer.from(this.#code.bytes.slice(from, from + size)).toString("hex")}`,
+      );
+    }
+    return new Error(lines.join("\n"));
   }
 
   /** Host offset of the block at PC, made when there is none; -1 when fetching aborted. Enters it into the jump cache. */

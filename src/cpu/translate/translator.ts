@@ -182,6 +182,7 @@ export class Translator {
     let ended = false;
     for (let i = 0; i < list.length; i++) {
       const d = list[i] as Decoded;
+      this.#marks?.push(asm.at);
       this.#index = i;
       this.#current = d;
       const low = (lo >>> 0) + 4 * i;
@@ -205,6 +206,16 @@ export class Translator {
     }
     for (const cold of this.#cold) this.#emitCold(cold);
     return list.length;
+  }
+  #marks: number[] | undefined;
+  /** Which instruction of a block the code at an offset from its start belongs to: by making the block again. */
+  instructionAt(offset: number, words: Int32Array, el: number, lo: number, hi: number): number {
+    const start = this.asm.at;
+    this.#marks = [];
+    this.translate({ words, base: -((lo & 4095) >>> 2) }, el, lo, hi);
+    const index = this.#marks.findLastIndex(mark => mark - start <= offset);
+    this.#marks = undefined;
+    return index;
   }
   #emitCold({ ends, site, spill, reload, ready, back }: Cold): void {
     const { asm } = this;
