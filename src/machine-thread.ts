@@ -53,12 +53,16 @@ class MachineThread implements MachineHost {
     this.#start = start;
     this.#port = port;
     this.#bell = new Int32Array(start.bell);
+    if (start.trace.includes("sysreg") && start.accelerator !== "software") {
+      throw new Failure("HV-USAGE-TRACE", `--trace sysreg: ${start.accelerator} does not show system registers`, { hint: "--accel software does" });
+    }
     this.#backend = openBackend(start, this.#bell);
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
       this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize });
     } catch (error) {
+      this.abandon();
       if (!(error instanceof RangeError)) throw error;
       throw new Failure("HV-MEMORY-HOST", `--memory: this host does not give ${formatSize(start.ramSize)} (${error.message})`, { hint: "ask for less", exit: ExitCode.failed, cause: error });
     }
@@ -74,9 +78,18 @@ class MachineThread implements MachineHost {
   /** The state of the machine, for a report. */
   describe(): string { return describeMachine(this.#machine); }
 
+  /** Frees what was made of a machine that nobody heard of yet: a process may have one hypervisor's machine only. */
+  abandon(): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#backend.close();
+  }
+  #told = false;
+
   /** The thread's life. */
   live(): void {
     this.#load();
+    this.#told = true;
     this.#send({ kind: "ready", backend: this.#machine.backend, engine: this.#vm.engine, kicks: this.#machine.cores.map(core => core.kickAddress), patched: this.#patched });
     if (this.#start.autostart) this.#wanted = Number.POSITIVE_INFINITY;
     while (!this.#closed) {
@@ -345,7 +358,9 @@ addEventListener("message", event => {
     thread = new MachineThread(start, port);
     thread.live();
   } catch (error) {
+    const state = error instanceof Failure ? "" : thread?.describe() ?? "";
+    thread?.abandon();
     const failure = error instanceof Failure ? { code: error.code, message: error.message, hint: error.hint, exit: error.exit } : undefined;
-    postMessage({ kind: "failure", failure, stack: `${error instanceof Error ? error.stack ?? error.message : String(error)}\n\n${thread?.describe() ?? ""}` } satisfies FromMachine);
+    postMessage({ kind: "failure", failure, stack: `${error instanceof Error ? error.stack ?? error.message : String(error)}\n\n${state}` } satisfies FromMachine);
   }
 });

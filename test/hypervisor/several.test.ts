@@ -106,3 +106,12 @@ describe.each([
     expect(await vm.run()).toEqual({ kind: "off" });
   }, LIMIT);
 });
+
+test.each([1, 2])("a machine of %d cores that cannot be made leaves nothing behind: the next one can", async cpus => {
+  const options = { accelerator: "hvf", threads: standInThreads, cpus } as const;
+  for (const bad of [{ program: Uint32Array.of(0), at: 16 }, { program: Uint32Array.of(0), memory: 2 ** 41 - 2 ** 30 }]) {
+    await expect(VirtualMachine.create({ ...options, ...bad }).then(() => "made", (error: Error) => error.message)).resolves.not.toBe("made");
+  }
+  await using vm = await VirtualMachine.create({ ...options, program: new Assembler().brk(3).words() });
+  expect(await vm.run()).toMatchObject({ kind: "debug", immediate: 3 });
+}, LIMIT);
