@@ -33,6 +33,11 @@ export interface MachineOptions {
   readonly accelerator?: "auto" | AcceleratorName | undefined;
   /** The interrupt controller; default: the best that the accelerator has. */
   readonly gic?: GicChoice | undefined;
+  /**
+   * Time is made of executed instructions, and nothing is random: two runs without input do the same to the instruction.
+   * The software CPU only.
+   */
+  readonly deterministic?: boolean | undefined;
   /** Threads of another kind: for tests of hv itself. */
   readonly threads?: MachineThreads | undefined;
 }
@@ -203,14 +208,14 @@ export class VirtualMachine implements AsyncDisposable {
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
     const { sources, cpus, ramSize } = readBootFiles(options);
-    return await VirtualMachine.#make(options.engine === undefined ? options : { ...options, accelerator: options.accelerator ?? "software" }, { cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, debugExits: false, trace: [] });
+    return await VirtualMachine.#make(options.engine === undefined ? options : { ...options, accelerator: options.accelerator ?? "software" }, { cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, deterministic: options.deterministic ?? false, debugExits: false, trace: [] });
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {
     const { program, at = RAM_BASE, memory } = options;
     const bytes = new Uint8Array(program.buffer, program.byteOffset, program.byteLength).slice();
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
-    return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, debugExits: true, trace: [] });
+    return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
   static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;

@@ -10,7 +10,7 @@ import type { HvfVcpu } from "./hypervisor/hvf-vcpu.ts";
 import { Watched } from "./hypervisor/kick.ts";
 import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
-import { HostClock, type MachineClock } from "./machine/clock.ts";
+import { HostClock, InstructionClock, type MachineClock } from "./machine/clock.ts";
 import { RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
 import type { StartMessage } from "./machine-protocol.ts";
 
@@ -31,10 +31,13 @@ export interface OpenedBackend {
 
 /** Opens what `start` asks for; throws a Failure when the host refuses. */
 export function openBackend(start: StartMessage, bell: Int32Array): OpenedBackend {
+  if (start.deterministic && start.accelerator !== "software") {
+    throw new Failure("HV-DETERMINISTIC", `--deterministic: ${start.accelerator} does not count instructions`, { hint: "--accel software does", exit: ExitCode.unsupported });
+  }
   switch (start.accelerator) {
     case "software": {
       if (start.gic === 3) throw new Failure("HV-GIC-MISSING", "--gic 3: the software CPU has a version 2 only", { hint: "--gic auto", exit: ExitCode.unsupported });
-      const clock = new HostClock(), vm = createSoftwareVm(clock, start.engine);
+      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine);
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);

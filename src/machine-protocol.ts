@@ -42,6 +42,8 @@ export interface StartMessage {
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
   readonly reboot: boolean;
+  /** Time is made of executed instructions, and nothing is random. */
+  readonly deterministic: boolean;
   /** BRK ends a run. */
   readonly debugExits: boolean;
   readonly trace: readonly TraceKind[];

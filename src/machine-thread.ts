@@ -7,7 +7,7 @@ import type { Exit, Vm } from "./hypervisor/backend.ts";
 import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
-import type { MachineClock } from "./machine/clock.ts";
+import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
 import { Serial } from "./machine/serial.ts";
@@ -48,9 +48,11 @@ class MachineThread implements MachineHost {
   #waitingTold = 0;
   #collected = 0;
   #collections = 0;
+  readonly #random: (into: Uint32Array) => void;
 
   constructor(start: StartMessage, port: MessagePort) {
     this.#start = start;
+    this.#random = start.deterministic ? repeatable() : into => void crypto.getRandomValues(into);
     this.#port = port;
     this.#bell = new Int32Array(start.bell);
     if (start.trace.includes("sysreg") && start.accelerator !== "software") {
@@ -66,6 +68,8 @@ class MachineThread implements MachineHost {
       if (!(error instanceof RangeError)) throw error;
       throw new Failure("HV-MEMORY-HOST", `--memory: this host does not give ${formatSize(start.ramSize)} (${error.message})`, { hint: "ask for less", exit: ExitCode.failed, cause: error });
     }
+    const { cores } = this.#machine, clock = this.#clock;
+    if (clock instanceof InstructionClock) clock.executed = () => cores.reduce((sum, core) => sum + core.instructions, 0);
     this.#serial = new Serial({
       clock: this.#clock, uart: this.#machine.uart, alarm: fire => this.#machine.alarm(fire),
       send: bytes => this.#sendBytes("console", bytes),
@@ -141,7 +145,9 @@ class MachineThread implements MachineHost {
       this.#machine.reset(program.at, 0);
       return;
     }
-    const seeds = { kaslr: crypto.getRandomValues(new Uint8Array(8)), rng: crypto.getRandomValues(new Uint8Array(32)) };
+    const random = new Uint32Array(10);
+    this.random(random);
+    const seeds = { kaslr: new Uint8Array(random.buffer, 0, 8), rng: new Uint8Array(random.buffer, 8, 32) };
     const files = openBootFiles(load.sources);
     const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#vm.gic?.version }, seeds);
     loadBoot(this.#machine.ram, files, boot);
@@ -184,10 +190,11 @@ class MachineThread implements MachineHost {
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
     const from = this.#clock.ticks();
     this.#backend.resting();
-    Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms);
+    const woken = Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms) !== "timed-out";
+    if (this.#clock instanceof InstructionClock && !woken && until !== undefined) this.#clock.skipTo(Math.min(until, from + Math.ceil(ms * (this.#clock.frequency / 1000))));
     this.#collected += this.#clock.ticks() - from; // rest makes no garbage
   }
-  random(into: Uint32Array): void { crypto.getRandomValues(into); }
+  random(into: Uint32Array): void { this.#random(into); }
 
   /** Time stands still for the guest while its output has nowhere to go. */
   #waitForWriter(): void {

@@ -13,6 +13,7 @@ export const bootArgs = {
   cpus: { type: "string", alias: "c", description: "CPUs, 1 to 8", default: "1", valueHint: "N" },
   accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]|hvf" },
   gic: { type: "string", description: "Interrupt controller: version 2, or 3 where the accelerator has one", default: "auto", valueHint: "auto|2|3" },
+  deterministic: { type: "boolean", default: false, description: "Time is made of executed instructions, nothing is random: every run without input is the same" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },

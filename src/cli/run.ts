@@ -136,7 +136,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

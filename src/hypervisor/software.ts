@@ -134,7 +134,7 @@ class SoftwareVcpu implements Vcpu {
     if (name === "MPIDR_EL1") return BigInt(0x8000_0000 + this.index); // it is not kept
     return name in slot ? big(this.#cpu, slot[name as SysRegName] / 4) : undefined;
   }
-  get instructions(): number { return this.#cpu.state.f64[Offset.ICOUNT / 8] as number; }
+  get instructions(): number { return this.#cpu.executed; }
   get debugExits(): boolean { return this.#cpu.debugExits; }
   set debugExits(on: boolean) { this.#cpu.debugExits = on; }
   get onSysreg(): Vcpu["onSysreg"] { return this.#cpu.onSysreg; }

@@ -106,6 +106,9 @@ export class Cpu {
   readonly #itlb = new Int32Array(256 * 4);
   /** Every instruction word seen so far, decoded. */
   readonly words: DecodedWords;
+  /** Instructions of the present slice, as far as whoever runs them has told; and those before the loop of hot.ts began. */
+  progress = 0;
+  progressBefore = 0;
   /** The last `execute` ended because an instruction must leave the guest. */
   stopped = false;
   /** Answers to this instruction's exits so far, as lo, hi pairs. */
@@ -600,7 +603,12 @@ export class Cpu {
       if (this.stopped) return;
     }
   }
-  #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; }
+  #count(n: number): void {
+    this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n;
+    this.progress = 0;
+  }
+  /** Instructions executed so far. Exact whenever a handler looks. */
+  get executed(): number { return (this.state.f64[ICOUNT] as number) + this.progress; }
   /** Runs the instruction at PC with the machine's answers. */
   #resume(): Result {
     let result: Result = this.fetchPage();

@@ -41,6 +41,7 @@ export function execute(cpu: Cpu, limit: number): number {
   const cache = cpu.words.placed;
   const handlers = cpu.words.handlers;
   const views = cpu.memory.views;
+  const before = cpu.progressBefore;
   let n = 0;
   cpu.stopped = false;
   while (n < limit) {
@@ -622,6 +623,7 @@ export function execute(cpu: Cpu, limit: number): number {
 
         default: {
           x[PC] = pc;
+          cpu.progress = before + n;
           const op = handlers[A] as Handler;
           const r = op.run(cpu, op.f);
           if (r === Next) break;

@@ -276,7 +276,9 @@ export class Engine {
           const left = x[BUDGET] as number;
           if (left <= 0) return limit - left;
           // fewer left than the block has: one by one
+          cpu.progressBefore = limit - left;
           const n = execute(cpu, left);
+          cpu.progressBefore = 0;
           return limit - left + n;
         }
         case SiteKind.interpret:
@@ -286,6 +288,7 @@ export class Engine {
           const word = sites.word[site] as number;
           const op = cpu.handlerOf(word);
           const generation = this.#generation;
+          cpu.progress = limit - budget;
           const result = op.run(cpu, op.f);
           if (result === Next) {
             cpu.advance();
