@@ -1,7 +1,7 @@
 // src/cpu/translate/emit-two.ts — x86-64 for the encodings of a64/simd-two.ts: Advanced SIMD with two registers.
 // Spec: ARM DDI 0487, C7.2; Intel SDM vol. 2. The floating-point bodies stand in fp-lanes.ts.
 // Left out, and interpreted: counts of leading zeros and signs, saturating sums of mixed signs and magnitudes, estimates,
-// half precision, roundings away from zero or to odd, and conversions to integers other than signed toward zero.
+// half precision, roundings away from zero or to odd, and conversions to unsigned integers.
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdTwo } from "../a64/simd-two.ts";
 import { Ready } from "../state.ts";
@@ -17,6 +17,8 @@ import { interpreted, type Translator } from "./translator.ts";
 import { Compare, X, XShift } from "./vector-op.ts";
 
 const { rax } = Reg;
+/** Rounding of ROUNDPS, without raising inexact but for CURRENT alone. */
+const NEAREST = 8, DOWN = 9, UP = 10, TO_ZERO = 11, CURRENT = 4, CURRENT_SILENT = 12;
 
 /** Reverses lanes within containers of 2^container bytes. */
 const reverse = (container: number): BodyOne => (t, g, to, a) =>
@@ -172,16 +174,19 @@ const addLongAcross = (signed: boolean) => (t: Translator, f: Two): Emit => {
 
 // --- scalar conversions ---
 
-/** To a signed integer of the same size, toward zero. */
-const toInteger = (t: Translator, f: { g: number; x: number; y: number }): Emit => {
+/** To a signed integer of the same size: see fpToInteger. */
+const toInteger = (mode: number) => (t: Translator, f: { g: number; x: number; y: number }): Emit => {
   t.ready(Ready.fp);
   const ends: number[] = [];
   const site = t.slowSite();
   const a = t.vectors.read(f.y, 4 << f.g);
   const to = t.vectors.fresh();
-  t.asm.x2(f.g === 0 ? X.cvttss2si : X.cvttsd2si, rax, a, -1, f.g);
+  const round = f.g === 0 ? X.roundss : X.roundsd;
+  if (mode !== TO_ZERO) t.asm.x3(round, 1, a, a, mode);
+  t.asm.x2(f.g === 0 ? X.cvttss2si : X.cvttsd2si, rax, mode === TO_ZERO ? a : 1, -1, f.g);
   t.asm.aluImm(Alu.cmp, f.g, rax, 1); // overflows for the value that stands for out of range
   ends.push(t.asm.jcc(CC.o));
+  if (mode !== TO_ZERO) t.asm.x3(round, 1, a, a, TO_ZERO & 3);
   t.asm.x2(X.movd, to, rax, -1, f.g);
   t.vectors.set(f.x, to, 4 << f.g);
   t.endSlow(site, ends);
@@ -207,9 +212,6 @@ const addPair = (t: Translator, f: { x: number; y: number }): void => {
   finish(t, 0, f.x, to);
 };
 
-/** Rounding of ROUNDPS, without raising inexact but for CURRENT alone. */
-const NEAREST = 8, DOWN = 9, UP = 10, TO_ZERO = 11, CURRENT = 4, CURRENT_SILENT = 12;
-
 export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
   REV64_v: two(BHS, reverse(3)), REV16_v: two(B, reverse(1)), SADDLP_v: two(BHS, addPairs(true)), SUQADD_v: interpreted, CLS_v: interpreted,
   CNT_v: two(B, population), SADALP_v: addPairsTo(true), SQABS_v: interpreted,
@@ -219,10 +221,10 @@ export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
   NEG_v: two(BHSD, negate), SQXTUN_v: saturating("signed to unsigned"), SHLL_v: shiftLong, UQXTN_v: saturating("unsigned"),
   NOT_v: bytes(complement), RBIT_v: bytes(reverseBits),
 
-  FCVTN_v: fpNarrow, FCVTL_v: fpLengthen, FRINTN_v: fpRound(NEAREST), FRINTM_v: fpRound(DOWN), FCVTNS_v: interpreted, FCVTMS_v: interpreted,
+  FCVTN_v: fpNarrow, FCVTL_v: fpLengthen, FRINTN_v: fpRound(NEAREST), FRINTM_v: fpRound(DOWN), FCVTNS_v: fpToInteger(NEAREST & 3), FCVTMS_v: fpToInteger(DOWN & 3),
   FCVTAS_v: interpreted, SCVTF_v: fpFromInteger, FCMGT0_v: fpCompareZero(Compare.lt, true), FCMEQ0_v: fpCompareZero(Compare.eq, false),
-  FCMLT0_v: fpCompareZero(Compare.lt, false), FABS_v: fpSign(X.andps), FRINTP_v: fpRound(UP), FRINTZ_v: fpRound(TO_ZERO), FCVTPS_v: interpreted,
-  FCVTZS_v: fpToInteger, URECPE_v: interpreted, FRECPE_v: interpreted, FCVTXN_v: interpreted, FRINTA_v: interpreted, FRINTX_v: fpRound(CURRENT),
+  FCMLT0_v: fpCompareZero(Compare.lt, false), FABS_v: fpSign(X.andps), FRINTP_v: fpRound(UP), FRINTZ_v: fpRound(TO_ZERO), FCVTPS_v: fpToInteger(UP & 3),
+  FCVTZS_v: fpToInteger(TO_ZERO & 3), URECPE_v: interpreted, FRECPE_v: interpreted, FCVTXN_v: interpreted, FRINTA_v: interpreted, FRINTX_v: fpRound(CURRENT),
   FCVTNU_v: interpreted, FCVTMU_v: interpreted, FCVTAU_v: interpreted, UCVTF_v: fpFromUnsigned, FCMGE0_v: fpCompareZero(Compare.le, true),
   FCMLE0_v: fpCompareZero(Compare.le, false), FNEG_v: fpSign(X.xorps), FRINTI_v: fpRound(CURRENT_SILENT), FCVTPU_v: interpreted, FCVTZU_v: interpreted,
   URSQRTE_v: interpreted, FRSQRTE_v: interpreted, FSQRT_v: fpSquareRoot,
@@ -230,9 +232,9 @@ export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
   SUQADD_s: interpreted, SQABS_s: interpreted, CMGT0_s: scalarTwo(greaterThanZero, comparable), CMEQ0_s: scalarTwo(equalToZero),
   CMLT0_s: scalarTwo(lessThanZero, comparable), ABS_s: scalarTwo(absolute), SQXTN_s: interpreted, USQADD_s: interpreted, SQNEG_s: interpreted,
   CMGE0_s: scalarTwo(notLess, comparable), CMLE0_s: scalarTwo(notGreater, comparable), NEG_s: scalarTwo(negate), SQXTUN_s: interpreted, UQXTN_s: interpreted,
-  FCVTNS_s: interpreted, FCVTMS_s: interpreted, FCVTAS_s: interpreted, SCVTF_s: fromInteger(false),
+  FCVTNS_s: toInteger(NEAREST), FCVTMS_s: toInteger(DOWN), FCVTAS_s: interpreted, SCVTF_s: fromInteger(false),
   FCMGT0_s: fpScalarCompareZero(Compare.lt, true), FCMEQ0_s: fpScalarCompareZero(Compare.eq, false), FCMLT0_s: fpScalarCompareZero(Compare.lt, false),
-  FCVTPS_s: interpreted, FCVTZS_s: toInteger, FRECPE_s: interpreted, FCVTXN_s: interpreted, FCVTNU_s: interpreted, FCVTMU_s: interpreted,
+  FCVTPS_s: toInteger(UP), FCVTZS_s: toInteger(TO_ZERO), FRECPE_s: interpreted, FCVTXN_s: interpreted, FCVTNU_s: interpreted, FCVTMU_s: interpreted,
   FCVTAU_s: interpreted, UCVTF_s: fromInteger(true), FCMGE0_s: fpScalarCompareZero(Compare.le, true), FCMLE0_s: fpScalarCompareZero(Compare.le, false),
   FCVTPU_s: interpreted, FCVTZU_s: interpreted, FRSQRTE_s: interpreted, FRECPX_s: interpreted,
 

@@ -18,6 +18,9 @@ const Scalar: Readonly<Record<"add" | "sub" | "mul" | "max" | "min" | "compare" 
   compare: [X.cmpss, X.cmpsd], quiet: [X.ucomiss, X.ucomisd],
 };
 
+/** Rounding of ROUNDPS; SILENT raises no inexact. */
+const TO_ZERO = 3, SILENT = 8;
+
 /** Jumps out when a lane of a mask is set. */
 function leaveIfAny(t: Translator, mask: number, ends: number[]): void {
   t.asm.x2(X.movmskps, Reg.rax, mask);
@@ -213,15 +216,21 @@ export const fpRound = (mode: number) => (t: Translator, f: Two): Emit => {
   t.endSlow(site, ends);
   return true;
 };
-/** To signed integers, toward zero. Lanes out of range are 0x8000... for all; doublewords go one by one. */
-export const fpToInteger = (t: Translator, f: Two): Emit => {
+/**
+ * To signed integers by a rounding of ROUNDPS. Lanes out of range are 0x8000... for all; doublewords go one by one. Where it
+ * is not toward zero, inexact is raised behind the conversion: not for what is out of range.
+ */
+export const fpToInteger = (mode: number) => (t: Translator, f: Two): Emit => {
   if (reserved(f)) return false;
   t.ready(Ready.fp);
   const ends: number[] = [];
   const site = t.slowSite();
   const { asm } = t;
-  const a = operand(t, f.y, f.q, 2);
+  const given = operand(t, f.y, f.q, 2);
   const to = t.vectors.fresh();
+  const round = Packed.round[f.g] as number;
+  const a = mode === TO_ZERO ? given : 1;
+  if (a === 1) asm.x2(round, 1, given, mode | SILENT);
   if (f.g === 0) {
     asm.x2(X.cvttps2dq, to, a);
     asm.x3c(X.pcmpeqd, 0, to, signs(t, 0));
@@ -237,6 +246,7 @@ export const fpToInteger = (t: Translator, f: Two): Emit => {
     ends.push(asm.jcc(CC.o));
     asm.x3g(X.pinsrd, to, to, Reg.rax, 1, 1);
   }
+  if (a === 1) asm.x2(round, 1, given, TO_ZERO);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;

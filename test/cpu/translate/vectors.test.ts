@@ -185,3 +185,22 @@ test("a host without extras gives the same through the interpreter", () => {
   expect(results[1].crc).toBe(results[0].crc);
   expect(results[1].exits).toBeGreaterThan(results[0].exits);
 });
+
+test("what compilers and C libraries use most runs without leaving generated code", () => {
+  const m = machine();
+  m.setV(0, ONE, ONE);
+  m.setV(1, TWO, TWO);
+  m.cpu.setX(1, DATA, 0);
+  const program = [
+    ...(["FADD", "FSUB", "FMUL", "FDIV", "FMAX", "FCMP", "FABS", "FSQRT", "FMOV", "FRINTM"] as const).map(name => fp(name, 2, 0, 1)),
+    word(simdFp, "FCSEL", { g: 1, x: 3, y: 0, z: 1, c: 4 }), word(simdFp, "SCVTF", { f: 1, g: 1, n: 1, x: 3 }), word(simdFp, "FCVTZS", { f: 1, g: 1, y: 0, d: 4 }),
+    ...(["FADD_v", "FMUL_v", "ADD_v", "CMEQ_v"] as const).map(name => word(simdThree, name, { q: 1, g: name.startsWith("F") ? 1 : 3, x: 2, y: 0, z: 1 })),
+    ...(["UMAXP_v", "ADDP_v", "CMHS_v", "UMULL_v", "BIC_v"] as const).map(name => word(simdThree, name, { q: 1, g: 0, x: 5, y: 0, z: 1 })),
+    LDR_Q(6, 1), LD2, ST2,
+  ];
+  m.run(...program);
+  const before = m.engine.exits;
+  m.cpu.x[Offset.PC / 4] = CODE;
+  m.cpu.run(undefined, 1000);
+  expect(m.engine.exits - before).toBe(1); // the BRK
+});
