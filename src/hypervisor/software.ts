@@ -19,6 +19,11 @@ export type EngineChoice = "auto" | "translator" | "interpreter";
 /** Makes a VM whose cores read time from `clock`. */
 export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto"): Vm { return new SoftwareVm(clock, engine); }
 let warm = false;
+/** The core behind a vCPU that this backend made: for tests. */
+export function coreOf(vcpu: Vcpu): Cpu {
+  if (!(vcpu instanceof SoftwareVcpu)) throw new TypeError("a vCPU of another backend");
+  return vcpu.core;
+}
 
 class SoftwareVm implements Vm {
   readonly backend = "software";
@@ -71,6 +76,7 @@ const big = (cpu: Cpu, word: number): bigint =>
 
 class SoftwareVcpu implements Vcpu {
   readonly #cpu: Cpu;
+  get core(): Cpu { return this.#cpu; }
   readonly exit: Exit;
   readonly index: number;
   readonly kickAddress: number;

@@ -320,6 +320,16 @@ export class Engine {
     }
   }
 
+  /** For comparing engines: flags are saved even where they are dead, so that states can be compared. Before anything runs. */
+  saveAllFlags(): void { this.#translator.exactFlags = true; }
+  /** The block at PC: its guest code and its host code. Undefined when PC cannot be fetched from. */
+  block(): { readonly guest: Int32Array; readonly host: Uint8Array } | undefined {
+    if (this.#find() < 0) return undefined;
+    const { start, words, length, count } = this.#blocks, from = start[this.#last] as number;
+    let end = this.#asm.at;
+    for (let i = 0; i < count; i++) if ((start[i] as number) > from && (start[i] as number) < end) end = start[i] as number;
+    return { guest: this.#pool.slice(words[this.#last], (words[this.#last] as number) + (length[this.#last] as number)), host: this.#code.bytes.slice(from, end) };
+  }
   /** What is known of a fault in generated code: a bug of hv. */
   #crash(): Error {
     const { signal, pc, address, registers } = this.#faults.last;

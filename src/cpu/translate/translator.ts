@@ -120,6 +120,8 @@ export class Translator {
   #current: Decoded | undefined;
 
   readonly #blockLimit: number;
+  /** NZCV is in the state after every instruction that sets it, also where nobody will read it. */
+  exactFlags = false;
   /** Host address of the bytes of CodeLines. */
   readonly codeLines: number;
 
@@ -245,6 +247,7 @@ export class Translator {
   #mustSave(list: readonly Decoded[], i: number, page: CodePage, first: number): boolean {
     let clobbered = false;
     this.#saveTaken = this.#saveNext = false;
+    if (this.exactFlags) return true;
     for (let j = i + 1; j < list.length; j++) {
       const { entry } = list[j] as Decoded;
       if (entry === undefined || entry.emit === undefined) return true; // the interpreter may read them, or fault
