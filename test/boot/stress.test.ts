@@ -1,0 +1,73 @@
+// test/boot/stress.test.ts — a Linux that changes its own code all the time, on generated code: function tracing, kprobes,
+// tracepoints (static keys), modules in and out, BPF programs, just-in-time compilers of user space, storms of processes.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { directory, file, writeCpio } from "../../src/boot/cpio.ts";
+import { windowSize } from "../../src/host/terminal.ts";
+import { VirtualMachine } from "../../src/library.ts";
+import { debianKernel } from "../support/debian.ts";
+import { ensureDebianPackages } from "../support/packages.ts";
+
+const LIMIT = 120_000;
+let vm: VirtualMachine, place: string;
+
+/** Runs a command; what it printed. */
+async function command(line: string): Promise<string> {
+  vm.console.write(`${line}\n`);
+  await vm.console.expect(new RegExp(`${line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\r\n`));
+  return ((await vm.console.expect(/^([^]*?)\/ # /, { timeout: LIMIT }))[1] as string).replaceAll("\r", "");
+}
+
+beforeAll(async () => {
+  ensureDebianPackages(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
+  place = mkdtempSync(join(tmpdir(), "hv-stress-"));
+  const program = join(place, "stress");
+  const built = Bun.spawnSync(["aarch64-linux-gnu-gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program, join(import.meta.dir, "../guests/stress.c")]);
+  if (built.exitCode !== 0) throw new Error(built.stderr.toString());
+  const { kernel, initramfs } = await debianKernel("6.1");
+  const initrd = Buffer.concat([readFileSync(initramfs), writeCpio([directory("bin"), file("bin/stress", readFileSync(program), 0o755)])]);
+  vm = await VirtualMachine.start({ kernel, initrd, cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 33, columns: 500 })}`, accelerator: "software", engine: "translator" });
+  await vm.console.expect(/\/ # /, { timeout: LIMIT });
+  await command("mount -t tracefs trace /sys/kernel/tracing");
+}, LIMIT);
+afterAll(async () => {
+  await vm.close();
+  rmSync(place, { recursive: true, force: true });
+});
+
+test("programs written just now, page by page, never writable and executable at once", async () => {
+  expect(await command("stress jit")).toBe("jit wrong 0\n");
+});
+test("programs written through another mapping", async () => {
+  expect(await command("stress alias")).toBe("alias wrong 0\n");
+});
+test("BPF programs come and go", async () => {
+  expect(await command("stress bpf")).toBe("bpf wrong 0, filter 0\n");
+});
+test("the function tracer patches every function of the kernel, and takes it back", async () => {
+  for (const tracer of ["function", "function_graph"]) {
+    await command(`cd /sys/kernel/tracing; echo ${tracer} > current_tracer; ls / > /dev/null; head -c 2000000 trace > /tmp/trace; echo nop > current_tracer; echo > trace; cd /`);
+    expect(await command("grep -c . /tmp/trace")).toMatch(/^\d{4,}\n$/);
+  }
+  expect(await command("cat /sys/kernel/tracing/current_tracer; wc -l < /sys/kernel/tracing/trace")).toMatch(/^nop\n1?\d\n$/);
+}, LIMIT);
+test("a kprobe is hit, and gone when it is removed", async () => {
+  await command("cd /sys/kernel/tracing; echo 'p:hv_open do_sys_openat2' > kprobe_events; echo 1 > events/kprobes/hv_open/enable; cat /init > /dev/null; echo 0 > events/kprobes/hv_open/enable; cat trace > /tmp/probe; echo > kprobe_events; echo > trace; cd /");
+  expect(Number(await command("grep -c hv_open: /tmp/probe"))).toBeGreaterThan(1);
+  expect(await command("cat /init > /dev/null; grep -c hv_open /sys/kernel/tracing/trace")).toBe("0\n");
+}, LIMIT);
+test("tracepoints: static keys of the whole kernel, on and off", async () => {
+  for (let i = 0; i < 3; i++) await command("cd /sys/kernel/tracing; echo 1 > events/sched/enable; echo 1 > events/syscalls/enable; ls > /dev/null; head -c 2000000 trace > /tmp/events; echo 0 > events/enable; echo > trace; cd /");
+  expect(Number(await command("grep -c sys_ /tmp/events"))).toBeGreaterThan(10);
+}, LIMIT);
+test("modules in and out", async () => {
+  expect(await command("m=$(find /lib/modules -name virtio_pci_modern_dev.ko); for i in $(seq 40); do insmod $m && rmmod virtio_pci_modern_dev || echo failed; done; lsmod | grep -c virtio_pci_modern")).toBe("0\n");
+}, LIMIT);
+test("storms of processes", async () => {
+  expect(await command("sh -c 'for i in $(seq 300); do (true) & done; wait'; for i in $(seq 300); do /bin/busybox true || echo failed; done; echo $(seq 200 | while read i; do echo $i; done | sort -rn | head -1)")).toBe("200\n");
+}, LIMIT);
+test("the kernel has nothing to complain of", async () => {
+  expect(await command("dmesg | grep -c 'WARNING\\|BUG\\|Oops\\|Unable to\\|stall\\|Unexpected'")).toBe("0\n");
+});
