@@ -43,6 +43,8 @@ export interface Alarm {
 
 /** Guest RAM, the only way a device touches it. Bounds-checked: false or undefined instead of a throw. */
 export interface GuestMemory {
+  /** True when all of these bytes lie in RAM. */
+  contains(gpa: number, length: number): boolean;
   /** Copies guest bytes out; false when any byte lies outside RAM (then nothing is copied). */
   read(gpa: number, into: Uint8Array): boolean;
   /** Copies bytes into the guest; false when any byte would lie outside RAM (then nothing is copied). */

@@ -13,16 +13,16 @@ export class Ram implements GuestMemory {
     this.size = ram.size;
     this.#windows = ram.windows.map(buffer => new Uint8Array(buffer));
   }
-  #inside(gpa: number, length: number): boolean {
+  contains(gpa: number, length: number): boolean {
     return Number.isSafeInteger(gpa) && gpa >= this.base && length <= this.size && gpa - this.base <= this.size - length;
   }
   read(gpa: number, into: Uint8Array): boolean {
-    if (!this.#inside(gpa, into.length)) return false;
+    if (!this.contains(gpa, into.length)) return false;
     this.#pieces(gpa, into.length, (window, at, from, length) => into.set(window.subarray(at, at + length), from));
     return true;
   }
   write(gpa: number, from: Uint8Array): boolean {
-    if (!this.#inside(gpa, from.length)) return false;
+    if (!this.contains(gpa, from.length)) return false;
     this.#pieces(gpa, from.length, (window, at, start, length) => window.set(from.subarray(start, start + length), at));
     return true;
   }

@@ -1,0 +1,34 @@
+// devices/virtio/device.ts — the contract between a virtio device and its transport. Types only.
+// Spec: OASIS virtio 1.2, ch. 2 (basic facilities). Left out: shared memory regions, device groups, admin queues.
+import type { Chain, SplitQueue } from "./queue.ts";
+
+/** What a device sees of its transport. */
+export interface VirtioTransport {
+  /** Gives a buffer back with the bytes written into it. Dropped when its queue was reset since it was taken. */
+  complete(queue: number, chain: Chain, written: number): void;
+  /** The configuration space has changed. */
+  configChanged(): void;
+  /** The driver broke a rule that leaves no way to answer: DEVICE_NEEDS_RESET. */
+  broken(why: string): void;
+}
+
+/** One kind of device: small, and without any knowledge of registers or rings. */
+export interface VirtioDevice {
+  /** What notes are filed under. */
+  readonly name: string;
+  /** Device ID, ch. 5. */
+  readonly id: number;
+  /** Device feature bits 0..23, ch. 5; those of the ring and the transport are the transport's. */
+  readonly features: number;
+  readonly queues: number;
+  /** The configuration space as it reads now. */
+  readonly config: Uint8Array;
+  /** Once, before anything else. */
+  attach(transport: VirtioTransport): void;
+  /** FEATURES_OK was reached with this subset of `features`. */
+  negotiated(features: number): void;
+  /** Buffers are available: takes at most `limit` of them. */
+  process(index: number, queue: SplitQueue, limit: number): void;
+  /** Forgets every buffer it holds. */
+  reset(): void;
+}
