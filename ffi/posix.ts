@@ -38,3 +38,16 @@ export function executeProgram(path: string, args: readonly string[], environmen
   const list = (values: readonly string[]): BigUint64Array => new BigUint64Array([...values.map(value => BigInt(ptr(text(value)))), 0n]);
   library.execve(text(path), list(args), list(environment));
 }
+
+/** Linux: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE. */
+const PUNCH = 3;
+let space: ((fd: number, mode: number, at: number, length: number) => number) | undefined;
+/** Frees the space of a range of a file, which then reads as zeros; false where that cannot be done. Linux only. */
+export function punchHole(fd: number, at: number, length: number): boolean {
+  if (process.platform !== "linux") return false;
+  if (space === undefined) {
+    const { symbols } = dlopen("libc.so.6", { fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" } });
+    space = (file, mode, from, count) => symbols.fallocate(file, mode, from, count);
+  }
+  return space(fd, PUNCH, at, length) === 0;
+}

@@ -5,6 +5,7 @@
 //   vm.console.write("uname -a\n");
 import { ExitCode, Failure } from "./failure.ts";
 import { chooseAccelerator } from "./host/accelerators.ts";
+import { checkDisks, type DiskOptions } from "./host/disks.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
@@ -15,6 +16,7 @@ import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
 export { Failure } from "./failure.ts";
+export type { DiskOptions } from "./host/disks.ts";
 export type { Counters, RunOutcome } from "./machine-protocol.ts";
 
 /** A file by its path, or its bytes. */
@@ -38,6 +40,10 @@ export interface MachineOptions {
    * The software CPU only.
    */
   readonly deterministic?: boolean | undefined;
+  /** Disks, in the guest /dev/vda and on. */
+  readonly disks?: readonly DiskOptions[] | undefined;
+  /** A virtio device that gives the guest entropy; default false. */
+  readonly rng?: boolean | undefined;
   /** Threads of another kind: for tests of hv itself. */
   readonly threads?: MachineThreads | undefined;
 }
@@ -175,6 +181,8 @@ export class VirtualMachine implements AsyncDisposable {
   };
   /** Resolves when the machine has ended: the guest is off, reset itself for good, broke, or was stopped. */
   readonly exited: Promise<RunOutcome>;
+  /** What went wrong on this host while the guest went on: one line each. */
+  readonly notices: string[] = [];
   /** Times the guest has reset itself. */
   reboots = 0;
   readonly #client: MachineClient;
@@ -192,6 +200,7 @@ export class VirtualMachine implements AsyncDisposable {
       },
       outcome: outcome => this.#ended(outcome, start.autostart),
       rebooted: () => { this.reboots++; },
+      notice: text => { this.notices.push(text); },
       broken: error => {
         this.#run?.reject(error);
         this.#run = undefined;
@@ -217,9 +226,9 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "rng">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
-    const vm = new VirtualMachine({ accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", ...start }, options.threads);
+    const vm = new VirtualMachine({ accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? []), rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

@@ -21,6 +21,8 @@ export interface MachineEvents {
   readonly trace?: (bytes: Uint8Array, done: () => void) => void;
   readonly outcome: (outcome: RunOutcome) => void;
   readonly rebooted?: () => void;
+  /** One line for the user: something on this host goes wrong, and the guest goes on. */
+  readonly notice?: (text: string) => void;
   readonly inputWaiting?: (bytes: number) => void;
   /** The machine thread broke: a bug. */
   readonly broken: (error: Error) => void;
@@ -106,6 +108,7 @@ export class MachineClient {
         return this.#events.trace === undefined ? done() : this.#events.trace(message.bytes, done);
       }
       case "inputTaken": return this.#events.inputWaiting?.(message.waiting);
+      case "notice": return this.#events.notice?.(message.text);
       case "rebooted": return this.#events.rebooted?.();
       case "outcome": return this.#events.outcome(message.outcome);
       case "answer":

@@ -1,6 +1,7 @@
 // src/machine-protocol.ts — what the main thread and the machine thread say to each other. Types and constants only.
 // Both directions are messages. The machine thread never returns to its event loop while a guest runs: it looks at its
 // port when the doorbell word has changed, so whoever sends a message also rings.
+import type { DiskOptions } from "./host/disks.ts";
 import type { BootSources } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome } from "./machine/machine.ts";
@@ -38,6 +39,10 @@ export interface StartMessage {
   readonly hypervisorThread: string;
   readonly cpus: number;
   readonly ramSize: number;
+  /** In the order of their slots. */
+  readonly disks: readonly DiskOptions[];
+  /** A device that gives the guest entropy. */
+  readonly rng: boolean;
   readonly load: { readonly kind: "boot"; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
@@ -96,6 +101,8 @@ export type FromMachine =
   | { readonly kind: "trace"; readonly bytes: Uint8Array }
   /** Held or typed input that the guest has not taken: the sender may go on below a limit. */
   | { readonly kind: "inputTaken"; readonly waiting: number }
+  /** One line for the user. */
+  | { readonly kind: "notice"; readonly text: string }
   /** The guest reset itself and runs again. */
   | { readonly kind: "rebooted" }
   | { readonly kind: "outcome"; readonly outcome: RunOutcome }

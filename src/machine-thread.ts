@@ -6,10 +6,15 @@ import { ExitCode, Failure } from "./failure.ts";
 import type { Exit, Vm } from "./hypervisor/backend.ts";
 import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
+import { openDisks, type OpenDisks } from "./host/disks.ts";
+import { VirtioRng } from "../devices/virtio/rng.ts";
+import { VirtioBlock } from "../devices/virtio/block.ts";
+import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
+import { virtioSlots } from "./machine/platform.ts";
 import { Serial } from "./machine/serial.ts";
 import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome, type StartMessage, type ToMachine, type TraceKind } from "./machine-protocol.ts";
 import { formatSize, hex } from "./units.ts";
@@ -34,6 +39,7 @@ class MachineThread implements MachineHost {
   readonly #vm: Vm;
   readonly #machine: Machine;
   readonly #serial: Serial;
+  readonly #disks: OpenDisks;
   #patched: readonly string[] = [];
   #rings = 0;
   #trace: string[] = [];
@@ -58,11 +64,17 @@ class MachineThread implements MachineHost {
     if (start.trace.includes("sysreg") && start.accelerator !== "software") {
       throw new Failure("HV-USAGE-TRACE", `--trace sysreg: ${start.accelerator} does not show system registers`, { hint: "--accel software does" });
     }
-    this.#backend = openBackend(start, this.#bell);
+    this.#disks = openDisks(start.disks); // may be refused: before there is a machine to free
+    try {
+      this.#backend = openBackend(start, this.#bell);
+    } catch (error) {
+      this.#disks.close();
+      throw error;
+    }
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
-      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize });
+      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, virtio: this.#virtio() });
     } catch (error) {
       this.abandon();
       if (!(error instanceof RangeError)) throw error;
@@ -86,9 +98,18 @@ class MachineThread implements MachineHost {
   abandon(): void {
     if (this.#told) return;
     this.#told = true;
+    this.#disks.close();
     this.#backend.close();
   }
   #told = false;
+
+  /** Disks from the first slot on, entropy in the last: no disk moves it. */
+  #virtio(): Map<number, VirtioDevice> {
+    const devices = new Map<number, VirtioDevice>();
+    this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, failed: text => this.#send({ kind: "notice", text }) })));
+    if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
+    return devices;
+  }
 
   /** The thread's life. */
   live(): void {
@@ -102,6 +123,7 @@ class MachineThread implements MachineHost {
       if (this.#wanted === undefined) Atomics.wait(this.#bell, Bell.doorbell, this.#rings);
       else this.#run();
     }
+    this.#disks.close();
     // The main thread writes to the kick words: they go away only when it says that it has let go of them.
     this.#send({ kind: "closed" });
     while (!this.#released) {

@@ -1,5 +1,6 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
+import { checkDisks, type DiskOptions } from "../host/disks.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
@@ -16,6 +17,8 @@ export const bootArgs = {
   deterministic: { type: "boolean", default: false, description: "Time is made of executed instructions, nothing is random: every run without input is the same" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
+  disk: { type: "string", description: "A disk image, /dev/vda and on; may be given several times", valueHint: "PATH[,format=raw][,ro][,overlay][,serial=TEXT]" },
+  rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
   kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },
   mirror: { type: "string", description: "With debian: mirror (default: HV_DEBIAN_MIRROR, else apt's configuration)", valueHint: "URL" },
@@ -40,6 +43,30 @@ export const parseCpus = (text: string): number => checkCpus(/^\d{1,4}$/.test(te
 export function parseGic(text: string): GicChoice {
   if (text !== "auto" && text !== "2" && text !== "3") throw new Failure("HV-USAGE-GIC", `--gic: ${JSON.stringify(text)} is no interrupt controller`, { hint: "auto, 2 or 3" });
   return text === "auto" ? text : text === "2" ? 2 : 3;
+}
+
+/** Every `--disk` of a command line (the parser keeps only the last), or a refusal. */
+export function parseDisks(raw: readonly string[]): readonly DiskOptions[] {
+  const disks: DiskOptions[] = [];
+  for (let i = 0; i < raw.length && raw[i] !== "--"; i++) {
+    const word = raw[i] as string;
+    if (word === "--disk") disks.push(parseDisk(raw[++i] ?? ""));
+    else if (word.startsWith("--disk=")) disks.push(parseDisk(word.slice("--disk=".length)));
+  }
+  return checkDisks(disks);
+}
+/** PATH, then options, each behind a comma. */
+function parseDisk(text: string): DiskOptions {
+  const words = text.split(",");
+  let disk: DiskOptions = { path: words[0] as string };
+  for (const word of words.slice(1)) {
+    if (word === "ro") disk = { ...disk, readOnly: true };
+    else if (word === "overlay" || word === "snapshot=on") disk = { ...disk, overlay: true };
+    else if (word === "format=raw") disk = { ...disk, format: "raw" };
+    else if (word.startsWith("serial=")) disk = { ...disk, serial: word.slice("serial=".length) };
+    else throw new Failure("HV-USAGE-DISK", `--disk: ${disk.path}: there is no option ${JSON.stringify(word)}`, { hint: "format=raw, ro, overlay, serial=TEXT" });
+  }
+  return disk;
 }
 
 /** The kinds of `--trace`, or a refusal. */

@@ -8,7 +8,7 @@ import { chooseAccelerator } from "../host/accelerators.ts";
 import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/terminal.ts";
 import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
-import { bootArgs, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseDisks, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -19,6 +19,7 @@ export const examples: readonly string[] = [
   "hv run debian                                     Debian's kernel and BusyBox, fetched on first use",
   "hv run debian --kernel 6.12-cloud -m 1G -c 2",
   "hv run Image --initrd initramfs.cpio.gz --cmdline 'console=ttyAMA0 earlycon'",
+  "hv run debian --disk data.img --disk tools.img,ro  as /dev/vda and /dev/vdb",
   "hv run Image --dtb board.dtb --trace mmio,irq 2> trace.txt",
   "echo 'poweroff -f' | hv run debian > boot.log     piped input waits until the guest reads",
 ];
@@ -50,6 +51,7 @@ export class Session {
       console: (bytes, done) => this.#terminal.write(bytes, done),
       trace: (bytes, done) => { process.stderr.write(bytes, () => done()); },
       outcome: outcome => this.#done.resolve(outcome),
+      notice: text => { process.stderr.write(`hv: ${text}\n`); },
       rebooted: () => this.#tell("the guest reset itself: starting again"),
       inputWaiting: bytes => this.#terminal.inputWaiting(bytes),
       broken: error => this.#done.reject(error),
@@ -129,14 +131,15 @@ export class Session {
 const command: CommandDef<typeof bootArgs> = defineCommand({
   meta: { name: "run", description: "Boot an arm64 kernel, its serial console on this terminal (Ctrl-A h for its keys)" },
   args: bootArgs,
-  async run({ args: given }) {
+  async run({ args: given, rawArgs }) {
     const verbose = given.verbose === true || process.stderr.isTTY === true;
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
+    const disks = parseDisks(rawArgs);
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, disks, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

@@ -1,9 +1,9 @@
 // src/machine/devicetree.ts — the device tree of the board, from the platform table; and what is patched into a user's.
 // Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,gic-v3, arm,armv8-timer, arm,pl011, arm,pl031,
-// arm,pl061, gpio-keys, arm,psci-1.0.
+// arm,pl061, virtio,mmio, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
-import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, type Peripheral, type Window } from "./platform.ts";
+import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
 
 export interface BoardDescription {
   readonly cpus: number;
@@ -81,6 +81,9 @@ export function boardTree(board: BoardDescription): FdtNode {
     peripheral(uart, ["uartclk", "apb_pclk"]),
     peripheral(rtc, ["apb_pclk"]),
     peripheral(gpio, ["apb_pclk"], { "gpio-controller": empty, "#gpio-cells": cells(2), phandle: cells(Phandle.gpio) }),
+    ...virtioSlots.map(slot => node(at(slot.node, slot.base), {
+      compatible: strings(...slot.compatible), reg: reg(slot), interrupts: cells(GIC.SPI, slot.spi, LEVEL_HIGH), "dma-coherent": empty,
+    })),
     node("gpio-keys", { compatible: strings("gpio-keys") }, [
       node("poweroff", { label: strings("GPIO Key Poweroff"), "linux,code": cells(KEY_POWER), gpios: cells(Phandle.gpio, POWER_KEY_LINE, 0) }),
     ]),

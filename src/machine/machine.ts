@@ -6,10 +6,12 @@ import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { Pl011 } from "../../devices/pl011.ts";
 import { Pl031 } from "../../devices/pl031.ts";
 import { Pl061 } from "../../devices/pl061.ts";
+import type { VirtioDevice } from "../../devices/virtio/device.ts";
+import { EmptySlot, VirtioMmio } from "../../devices/virtio/mmio.ts";
 import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
 import { Bus } from "./bus.ts";
 import { serveSysreg } from "./machine-registers.ts";
-import { POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, type PlaceName } from "./platform.ts";
+import { POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
 import { serveCall, type Firmware } from "./psci.ts";
 import { Ram } from "./ram.ts";
 
@@ -29,6 +31,8 @@ export interface MachineHost {
 export interface MachineConfig {
   readonly cpus: number;
   readonly ramSize: number;
+  /** By slot; the machine's until it ends. */
+  readonly virtio?: ReadonlyMap<number, VirtioDevice> | undefined;
 }
 /** Why `run` returned. */
 export type Outcome =
@@ -130,6 +134,18 @@ export class Machine {
       const device = devices[name];
       if (device !== undefined) this.bus.add(name, platform[name].base, platform[name].size, device);
     }
+    virtioSlots.forEach((slot, n) => {
+      const device = config.virtio?.get(n);
+      this.bus.add(device === undefined ? "virtio (empty)" : `virtio ${n} (${device.name})`, slot.base, slot.size, device === undefined ? new EmptySlot() : this.#virtio(n, device, trace));
+    });
+  }
+  #virtio(slot: number, device: VirtioDevice, trace: Trace): VirtioMmio {
+    const line = this.interrupt((virtioSlots[slot] as Peripheral).spi);
+    const transport: VirtioMmio = new VirtioMmio({
+      irq: { set: level => { this.tracer.irq?.(`virtio ${slot}`, level); line.set(level); } },
+      memory: this.ram, clock: this.#clock, trace, alarm: this.alarm(() => transport.tick()),
+    }, device);
+    return transport;
   }
 
   #spi(name: "uart" | "rtc" | "gpio"): IrqLine {

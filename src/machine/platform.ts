@@ -29,6 +29,10 @@ export const platform: {
 };
 /** With a GICv3, in place of the CPU interface: one of these per CPU, from there on. */
 export const gicRedistributor: Window = { base: 0x080a_0000, size: 128 * KiB };
+/** Slots for virtio devices, each with an interrupt of its own; slots without a device are there and say so. */
+export const virtioSlots: readonly Peripheral[] = Array.from({ length: 32 }, (_, n) => ({
+  base: 0x0a00_0000 + 0x200 * n, size: 0x200, spi: 16 + n, node: "virtio_mmio", compatible: ["virtio,mmio"],
+}));
 export type PlaceName = keyof typeof platform;
 
 /** Where RAM starts, and how large it may be: 40-bit physical addresses. */

@@ -48,7 +48,7 @@ describe("names that kernels look for", () => {
     const names = tree.root.children.map(child => child.name).toSorted();
     expect(names).toEqual([
       "aliases", "apb-pclk", "chosen", "cpus", "gpio-keys", "intc@8000000", "memory@40000000", "pl011@9000000", "pl031@9010000", "pl061@9030000", "psci", "timer",
-    ].map(name => name.replace("pl011", "serial").replace("pl031", "rtc").replace("pl061", "gpio")).toSorted());
+    ].map(name => name.replace("pl011", "serial").replace("pl031", "rtc").replace("pl061", "gpio")).concat(Array.from({ length: 32 }, (_, n) => `virtio_mmio@${(0x0a00_0000 + 0x200 * n).toString(16)}`)).toSorted());
   });
   test.each([
     ["/", "compatible", "linux,dummy-virt|"], ["/", "model", "hypervisor-virt|"],
@@ -58,6 +58,7 @@ describe("names that kernels look for", () => {
     ["/serial@9000000", "compatible", "arm,pl011|arm,primecell|"], ["/serial@9000000", "clock-names", "uartclk|apb_pclk|"],
     ["/rtc@9010000", "compatible", "arm,pl031|arm,primecell|"],
     ["/gpio@9030000", "compatible", "arm,pl061|arm,primecell|"],
+    ["/virtio_mmio@a000000", "compatible", "virtio,mmio|"], ["/virtio_mmio@a003e00", "compatible", "virtio,mmio|"],
     ["/cpus/cpu@1", "enable-method", "psci|"], ["/cpus/cpu@1", "device_type", "cpu|"],
     ["/chosen", "stdout-path", "/serial@9000000|"], ["/chosen", "bootargs", "console=ttyAMA0|"],
     ["/memory@40000000", "device_type", "memory|"],

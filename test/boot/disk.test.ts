@@ -1,0 +1,83 @@
+// test/boot/disk.test.ts — Debian's kernel with its own virtio drivers on an ext4 image: what the host put there is read,
+// what the guest wrote is there afterwards, and the file system is clean.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { windowSize } from "../../src/host/terminal.ts";
+import { VirtualMachine } from "../../src/library.ts";
+import { debianKernel } from "../support/debian.ts";
+import { ensureDebianPackages, run } from "../support/packages.ts";
+import { Random } from "../support/random.ts";
+
+const BOOT = 120_000;
+const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+async function command(vm: VirtualMachine, line: string): Promise<string> {
+  vm.console.write(`${line}\n`);
+  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
+  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
+}
+const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
+
+describe("Debian's kernel 6.1 with disks", () => {
+  const folder = mkdtempSync(join(tmpdir(), "hv-disk-"));
+  const image = join(folder, "root.img"), other = join(folder, "other.img");
+  const small = new TextEncoder().encode("put here by the host\n"), large = new Random(5).bytes(3_000_001);
+  const otherBytes = new Random(6).bytes(1024 * 1024);
+  let vm: VirtualMachine;
+  beforeAll(async () => {
+    ensureDebianPackages(["e2fsprogs"]);
+    const tree = join(folder, "tree");
+    mkdirSync(tree);
+    writeFileSync(join(tree, "small.txt"), small);
+    writeFileSync(join(tree, "large.bin"), large);
+    writeFileSync(image, "");
+    truncateSync(image, 32 * 1024 * 1024);
+    expect(run(["mkfs.ext4", "-q", "-F", "-d", tree, image]).code).toBe(0);
+    writeFileSync(other, otherBytes);
+    const pulled = await debianKernel("6.1");
+    vm = await VirtualMachine.start({
+      kernel: pulled.kernel, initrd: pulled.initramfs, rng: true,
+      cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 50, columns: 400 })}`, // no line of ours is wrapped
+      disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }],
+    });
+    await vm.console.expect(/\/ # /, { timeout: BOOT });
+  }, BOOT + 300_000);
+  afterAll(async () => {
+    await vm?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test("the guest sees their sizes, serial number and rights", async () => {
+    expect(await command(vm, "cat /sys/block/vda/size /sys/block/vdb/size /sys/block/vda/serial; echo; cat /sys/block/vda/ro /sys/block/vdb/ro /sys/block/vdc/ro")).toBe("65536\r\n2048\r\nthe-first\r\n0\r\n0\r\n1\r\n");
+  });
+  test("it mounts the file system and reads what the host wrote", async () => {
+    await command(vm, "modprobe ext4; mount -t ext4 /dev/vda /mnt");
+    expect(await command(vm, "cd /mnt; md5sum small.txt large.bin; cd /")).toBe(`${md5(small)}  small.txt\r\n${md5(large)}  large.bin\r\n`);
+  });
+  test("it reads the second disk whole, and writes into its overlay only", async () => {
+    expect(await command(vm, "md5sum < /dev/vdb")).toBe(`${md5(otherBytes)}  -\r\n`);
+    const changed = otherBytes.slice().fill(0, 0, 65536);
+    await command(vm, "dd if=/dev/zero of=/dev/vdb bs=4096 count=16 conv=fsync,notrunc 2>/dev/null; echo 3 > /proc/sys/vm/drop_caches");
+    expect(await command(vm, "md5sum < /dev/vdb; md5sum < /dev/vdc")).toBe(`${md5(changed)}  -\r\n${md5(otherBytes)}  -\r\n`);
+  });
+  test("the entropy device feeds the kernel", async () => {
+    expect(await command(vm, "cat /sys/class/misc/hw_random/rng_current; dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c")).toMatch(/^virtio_rng\.0\r\n64\r\n$/);
+  });
+  test("it writes, trims and switches off; nothing in its log is an error", async () => {
+    await command(vm, "md5sum /mnt/large.bin > /mnt/written.txt; cp /mnt/large.bin /mnt/copy.bin; rm /mnt/large.bin; sync; fstrim /mnt 2>/dev/null; umount /mnt");
+    expect(await command(vm, "dmesg | grep -iE 'i/o error|EXT4-fs error|WARNING|BUG:|nobody cared|virtio.*(fail|error)'")).toBe("");
+    vm.console.write("poweroff -f\n");
+    expect(await vm.exited).toEqual({ kind: "off" });
+    expect(vm.notices).toEqual([]);
+    await vm.close();
+  }, 60_000);
+  test("the host finds a clean file system with what the guest wrote", () => {
+    const check = run(["e2fsck", "-fn", image]);
+    expect([check.code, new TextDecoder().decode(check.stdout)]).toEqual([0, expect.stringContaining("files")]);
+    expect(new TextDecoder().decode(run(["debugfs", "-R", "cat /written.txt", image]).stdout)).toBe(`${md5(large)}  /mnt/large.bin\n`);
+    expect(md5(run(["debugfs", "-R", "cat /copy.bin", image]).stdout)).toBe(md5(large));
+    expect(md5(readFileSync(other))).toBe(md5(otherBytes));
+  });
+});
