@@ -103,6 +103,8 @@ class MachineThread implements MachineHost {
   }
   #told = false;
 
+  /** Lets go of the disks' files and locks: also when this thread broke. */
+  closeDisks(): void { this.#disks.close(); }
   /** Disks from the first slot on, entropy in the last: no disk moves it. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
@@ -389,6 +391,7 @@ addEventListener("message", event => {
   } catch (error) {
     const state = error instanceof Failure ? "" : thread?.describe() ?? "";
     thread?.abandon();
+    thread?.closeDisks();
     const failure = error instanceof Failure ? { code: error.code, message: error.message, hint: error.hint, exit: error.exit } : undefined;
     postMessage({ kind: "failure", failure, stack: `${error instanceof Error ? error.stack ?? error.message : String(error)}\n\n${state}` } satisfies FromMachine);
   }

@@ -54,7 +54,7 @@ export class RawDisk implements BlockBackend {
 export function readAll(file: DiskFile, at: number, into: Uint8Array): void {
   for (let n = 0; n < into.length;) {
     const got = file.read(at + n, into.subarray(n));
-    if (got <= 0) throw new Error(`the file ends at byte ${at + n} of ${file.size}: it was cut off after it was opened`);
+    if (got <= 0) throw new Error(`the file is shorter than the ${file.size} bytes it had when it was opened`);
     n += got;
   }
 }

@@ -156,6 +156,30 @@ describe("virtio-mmio", () => {
     driver.notify();
     expect(device.taken.length).toBe(1);
   });
+  test("a million notifications of an empty queue do nothing", () => {
+    const { driver, device } = started();
+    for (let n = 0; n < 1_000_000; n++) driver.notify();
+    expect([device.taken.length, driver.status, driver.irq.level, driver.trace.notes]).toEqual([0, OK, false, []]);
+  });
+  test("a driver that keeps adding while it is served gets its turns, and others theirs", () => {
+    const { driver, device } = holder();
+    let served = 0;
+    device.process = (_index, queue, limit) => { // the other core offers a buffer for each that comes back
+      for (let n = 0; n < limit; n++) {
+        const chain = queue.pop();
+        if (chain === undefined) return;
+        served++;
+        device.transport.complete(0, chain, 0);
+        driver.offer(0);
+      }
+    };
+    driver.start();
+    driver.send([data(8)]);
+    const once = served;
+    expect([once, driver.alarm.due]).toEqual([512, driver.clock.now]);
+    driver.device.tick();
+    expect(served).toBe(2 * once);
+  });
   test("after FAILED nothing is taken", () => {
     const { driver, device } = started();
     driver.w(Reg.Status, OK | Status.FAILED);

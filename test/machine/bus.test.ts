@@ -3,8 +3,9 @@ import { describe, expect, test } from "bun:test";
 import type { MmioDevice } from "../../devices/device.ts";
 import { createSoftwareVm } from "../../src/hypervisor/software.ts";
 import { Bus } from "../../src/machine/bus.ts";
+import { VirtioRng } from "../../devices/virtio/rng.ts";
 import { Machine } from "../../src/machine/machine.ts";
-import { platform } from "../../src/machine/platform.ts";
+import { platform, virtioSlots } from "../../src/machine/platform.ts";
 import { HandClock } from "../devices/wires.ts";
 import { Random } from "../support/random.ts";
 
@@ -59,23 +60,30 @@ describe("an access", () => {
 describe("the board", () => {
   const make = (cpus: number): { machine: Machine; output: number[]; clock: HandClock; destroy: () => void } => {
     const clock = new HandClock(), output: number[] = [], vm = createSoftwareVm(clock);
-    const machine = new Machine(vm, clock, { output: byte => output.push(byte), inputWanted: () => {}, poll: () => {}, wait: () => {}, random: into => into.fill(1) }, { cpus, ramSize: 0x10_0000 });
+    const machine = new Machine(vm, clock, { output: byte => output.push(byte), inputWanted: () => {}, poll: () => {}, wait: () => {}, random: into => into.fill(1) }, { cpus, ramSize: 0x10_0000, virtio: new Map([[0, new VirtioRng(into => into.fill(1))], [31, new VirtioRng(into => into.fill(1))]]) });
     machine.reset(0x4000_0000, 0);
     return { machine, output, clock, destroy: () => vm.destroy() };
   };
   test("has every device of the platform table where that says, and nothing overlaps", () => {
     const { machine, destroy } = make(1);
-    for (const { base, size } of Object.values(platform)) {
+    for (const { base, size } of [...Object.values(platform), ...virtioSlots]) {
       expect([machine.bus.read(base, 4) === undefined, machine.bus.read(base + size - 4, 4) === undefined]).toEqual([false, false]);
     }
-    const windows = Object.values(platform).toSorted((a, b) => a.base - b.base);
+    const windows = [...Object.values(platform), ...virtioSlots].toSorted((a, b) => a.base - b.base);
     windows.forEach((w, i) => expect(w.base + w.size).toBeLessThanOrEqual(windows[i + 1]?.base ?? 0x4000_0000));
+    destroy();
+  });
+  test("has 32 virtio slots: a device where one was given, device id 0 elsewhere, an abort for what straddles two", () => {
+    const { machine: { bus }, destroy } = make(1);
+    const ids = virtioSlots.map(({ base }) => bus.read(base + 8, 4));
+    expect(ids).toEqual([4, ...Array<number>(30).fill(0), 4]);
+    expect([bus.read(virtioSlots[1]!.base - 4, 8), bus.write(virtioSlots[1]!.base - 1, 2, 0, 0)]).toEqual([undefined, false]);
     destroy();
   });
   test.each([[1, 11], [2, 12], [8, 13]])("with %d cores takes any access, of any size, anywhere near a device (seed %d)", (cpus, seed) => {
     const { machine, clock, destroy } = make(cpus);
     const random = new Random(seed), { bus } = machine;
-    const windows = Object.values(platform);
+    const windows = [...Object.values(platform), ...virtioSlots];
     const telling = [0, 1, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
     let served = 0;
     for (let i = 0; i < 100_000; i++) {
