@@ -22,7 +22,7 @@ const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).diges
 
 describe("Debian's kernel 6.1 with disks", () => {
   const folder = mkdtempSync(join(tmpdir(), "hv-disk-"));
-  const image = join(folder, "root.img"), other = join(folder, "other.img");
+  const image = join(folder, "root.img"), other = join(folder, "other.img"), short = join(folder, "short.img");
   const small = new TextEncoder().encode("put here by the host\n"), large = new Random(5).bytes(3_000_001);
   const otherBytes = new Random(6).bytes(1024 * 1024);
   let vm: VirtualMachine;
@@ -36,11 +36,12 @@ describe("Debian's kernel 6.1 with disks", () => {
     truncateSync(image, 32 * 1024 * 1024);
     expect(run(["mkfs.ext4", "-q", "-F", "-d", tree, image]).code).toBe(0);
     writeFileSync(other, otherBytes);
+    writeFileSync(short, otherBytes);
     const pulled = await debianKernel("6.1");
     vm = await VirtualMachine.start({
       kernel: pulled.kernel, initrd: pulled.initramfs, rng: true,
       cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 50, columns: 400 })}`, // no line of ours is wrapped
-      disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }],
+      disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }, { path: short }],
     });
     await vm.console.expect(/\/ # /, { timeout: BOOT });
   }, BOOT + 300_000);
@@ -65,12 +66,21 @@ describe("Debian's kernel 6.1 with disks", () => {
   test("the entropy device feeds the kernel", async () => {
     expect(await command(vm, "cat /sys/class/misc/hw_random/rng_current; dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c")).toMatch(/^virtio_rng\.0\r\n64\r\n$/);
   });
+  test("a disk that is cut off gives I/O errors to the guest and one line to the user, and nothing else suffers", async () => {
+    truncateSync(short, 512 * 1024);
+    await command(vm, "dmesg -n 1"); // what the kernel says of it would stand in between
+    const read = (page: number): string => `dd if=/dev/vdd of=/dev/null bs=4096 skip=${page} count=1 2>/dev/null; echo code $?`;
+    expect(await command(vm, `${read(0)}; ${read(200)}; ${read(220)}`)).toBe("code 0\r\ncode 1\r\ncode 1\r\n");
+    expect(await command(vm, "dmesg | grep -c 'I/O error, dev vdd'")).not.toBe("0\r\n");
+    expect(vm.notices).toEqual([`${short}: read failed: the file is shorter than the 1048576 bytes it had when it was opened; the guest gets I/O errors`]);
+    expect(await command(vm, "md5sum < /mnt/small.txt")).toBe(`${md5(small)}  -\r\n`);
+  });
   test("it writes, trims and switches off; nothing in its log is an error", async () => {
     await command(vm, "md5sum /mnt/large.bin > /mnt/written.txt; cp /mnt/large.bin /mnt/copy.bin; rm /mnt/large.bin; sync; fstrim /mnt 2>/dev/null; umount /mnt");
-    expect(await command(vm, "dmesg | grep -iE 'i/o error|EXT4-fs error|WARNING|BUG:|nobody cared|virtio.*(fail|error)'")).toBe("");
+    expect(await command(vm, "dmesg | grep -v vdd | grep -iE 'i/o error|EXT4-fs error|WARNING|BUG:|nobody cared|virtio.*(fail|error)'")).toBe("");
     vm.console.write("poweroff -f\n");
     expect(await vm.exited).toEqual({ kind: "off" });
-    expect(vm.notices).toEqual([]);
+    expect(vm.notices.length).toBe(1); // of the disk that was cut off
     await vm.close();
   }, 60_000);
   test("the host finds a clean file system with what the guest wrote", () => {
