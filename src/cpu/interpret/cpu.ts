@@ -527,16 +527,20 @@ export class Cpu {
 
   flushTlb(): void {
     this.tlb.flush();
+    this.walker.forget();
     this.#flushCode();
     this.engine?.flushAll();
   }
   flushTlbNonGlobal(): void {
     this.tlb.flushNonGlobal();
+    this.walker.forget();
     this.#flushCode();
     this.engine?.flushNonGlobal();
   }
-  flushTlbPage(lo: number, hi: number): void {
+  /** `last`: the last level only, page tables stay what they are. */
+  flushTlbPage(lo: number, hi: number, last: boolean): void {
     this.tlb.flushPage(lo, hi);
+    if (!last) this.walker.forget();
     this.#flushCode();
     this.engine?.flushPage(lo, hi);
   }

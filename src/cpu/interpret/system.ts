@@ -81,9 +81,9 @@ const nothing: SysHandler = () => Next;
 const all: SysHandler = cpu => { cpu.flushTlb(); return Next; };
 const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(); return Next; };
 /** Xt holds VA[55:12] in bits 43..0. */
-const byAddress: SysHandler = (cpu, lo, hi) => {
+const byAddress = (last: boolean): SysHandler => (cpu, lo, hi) => {
   const page = (hi & 0xfff) * 2 ** 32 + (lo >>> 0); // VA bits 55..12
-  cpu.flushTlbPage((page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0);
+  cpu.flushTlbPage((page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0, last);
   return Next;
 };
 /** The inner-shareable form: on every core. They run in turn, so all of it is done when the instruction is. */
@@ -170,11 +170,11 @@ const instructions = new Map<number, SysHandler>([
 for (const crm of [7, 3]) {
   const reach = crm === 3 ? everywhere : (handler: SysHandler): SysHandler => handler;
   instructions.set(instruction(0, 8, crm, 0), reach(all));
-  instructions.set(instruction(0, 8, crm, 1), reach(byAddress));
+  instructions.set(instruction(0, 8, crm, 1), reach(byAddress(false)));
   instructions.set(instruction(0, 8, crm, 2), reach(byAsid));
-  instructions.set(instruction(0, 8, crm, 3), reach(byAddress));
-  instructions.set(instruction(0, 8, crm, 5), reach(byAddress));
-  instructions.set(instruction(0, 8, crm, 7), reach(byAddress));
+  instructions.set(instruction(0, 8, crm, 3), reach(byAddress(false)));
+  instructions.set(instruction(0, 8, crm, 5), reach(byAddress(true)));
+  instructions.set(instruction(0, 8, crm, 7), reach(byAddress(true)));
 }
 // What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [

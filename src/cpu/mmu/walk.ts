@@ -44,6 +44,9 @@ const SCTLR_WXN = 1 << 19;
 const OUTER = 2;
 
 /** Translates for one core. The results of `translate` stand in its fields until the next call. */
+/** Level 3 tables remembered: a power of two. */
+const REMEMBERED = 64;
+
 export class Walker {
   /** Physical address, exact. */
   pa = 0;
@@ -60,10 +63,21 @@ export class Walker {
   shift = 12;
   readonly #i32: Int32Array;
   readonly #memory: PhysicalMemory;
+  /**
+   * Level 3 tables found lately, 4K granule, by 2 MiB of virtual address: signed halves of that address, the table, and
+   * what the tables above it forbid (bits 0 to 3: EL0, writing, execution at EL1, at EL0). Tables may be remembered
+   * until TLBI by address that is not of the last level only, or any larger one. ARM DDI 0487, D8.13.
+   */
+  readonly #tag = new Int32Array(2 * REMEMBERED);
+  readonly #table = new Float64Array(REMEMBERED);
+  readonly #forbidden = new Uint8Array(REMEMBERED);
   constructor(i32: Int32Array, memory: PhysicalMemory) {
     this.#i32 = i32;
     this.#memory = memory;
   }
+
+  /** Forgets the tables it remembers. */
+  forget(): void { this.#tag.fill(0); }
 
   /** Returns Fault.none, or the fault status code with its level. `lo` and `hi` are the signed halves of the address. */
   translate(access: Access, el: number, pan: boolean, lo: number, hi: number): number {
@@ -102,19 +116,32 @@ export class Walker {
     const paBits = Math.min(PA_BITS, IPS_BITS[tcrHi & 7] as number);
     const paLimit = POWER[paBits] as number;
 
-    let level = 4 - Math.ceil((bits - granule) / stride);
-    const tableBits = 3 + bits - ((3 - level) * stride + granule);
-    const base = upper ? TTBR1 : TTBR0;
-    let table = ((r[base + 1] as number) & 0xffff) * 2 ** 32 + (((r[base] as number) & -2) >>> 0);
-    const align = POWER[Math.max(tableBits, 4)] as number;
-    table = Math.floor(table / align) * align;
-    if (table >= paLimit) return Fault.addressSize;
-
     let noEl0 = false;
     let readOnly = false;
     let pxn = false;
     let uxn = false;
-    let width = bits - ((3 - level) * stride + granule); // index bits at this level
+    let level: number, table: number, width: number;
+    const place = ((lo >>> 21) ^ (hi << 11)) & (REMEMBERED - 1);
+    if (granule === 12 && this.#tag[2 * place] === ((lo & -0x20_0000) | 1) && this.#tag[2 * place + 1] === hi) {
+      level = 3;
+      width = 9;
+      table = this.#table[place] as number;
+      const forbidden = this.#forbidden[place] as number;
+      noEl0 = (forbidden & 1) !== 0;
+      readOnly = (forbidden & 2) !== 0;
+      pxn = (forbidden & 4) !== 0;
+      uxn = (forbidden & 8) !== 0;
+    } else {
+      level = 4 - Math.ceil((bits - granule) / stride);
+      const tableBits = 3 + bits - ((3 - level) * stride + granule);
+      const base = upper ? TTBR1 : TTBR0;
+      table = ((r[base + 1] as number) & 0xffff) * 2 ** 32 + (((r[base] as number) & -2) >>> 0);
+      const align = POWER[Math.max(tableBits, 4)] as number;
+      table = Math.floor(table / align) * align;
+      if (table >= paLimit) return Fault.addressSize;
+
+      width = bits - ((3 - level) * stride + granule); // index bits at this level
+    }
     const memory = this.#memory;
     for (;;) {
       const shift = (3 - level) * stride + granule;
@@ -133,6 +160,12 @@ export class Walker {
         table = next;
         level++;
         width = stride;
+        if (level === 3 && granule === 12) {
+          this.#tag[2 * place] = (lo & -0x20_0000) | 1;
+          this.#tag[2 * place + 1] = hi;
+          this.#table[place] = next;
+          this.#forbidden[place] = Number(noEl0) | (Number(readOnly) << 1) | (Number(pxn) << 2) | (Number(uxn) << 3);
+        }
         continue;
       }
       if (level === 3 ? (dLo & 2) === 0 : level < (granule === 12 ? 1 : 2)) return Fault.translation + level;

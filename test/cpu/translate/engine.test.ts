@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Offset } from "../../../src/cpu/state.ts";
 import { slot } from "../../../src/cpu/sysreg.ts";
-import { b, BRK, IC_IVAU_X1, ISB, L1, L3, machine, movz, PAGE, RAM, RET, TLBI_VAE1_X1 } from "./mapped.ts";
+import { b, BRK, IC_IVAU_X1, ISB, L1, L2, L3, machine, movz, PAGE, RAM, RET, TLBI_VAE1_X1 } from "./mapped.ts";
 
 test("changed code runs after IC IVAU, and the old code until then", () => {
   const m = machine();
@@ -69,6 +69,28 @@ test("TLBI takes a remapped page out of direct jumps and of the jump cache", () 
   m.go(RAM + 0x200c);
   expect(m.x(0)).toBe(2);
 });
+
+for (const executor of ["generated code", "the interpreter"]) {
+  test(`a new table of the last level is used after TLBI VAE1, by ${executor}`, () => {
+    const m = machine();
+    if (executor === "the interpreter") m.cpu.engine = undefined;
+    const from = RAM + 0x6000, data = RAM + 0x9000, other = RAM + 0xa000, table = RAM + 0x10_4000;
+    m.words[(data - RAM) / 4] = 1;
+    m.words[(other - RAM) / 4] = 2;
+    m.code(from, 0xf940_0040, BRK); // ldr x0, [x2]
+    m.cpu.setX(2, data, 0);
+    m.go(from);
+    expect(m.x(0)).toBe(1);
+    // the same pages by another table, but for the data's
+    m.words.copyWithin((table - RAM) / 4, (L3 - RAM) / 4, (L3 - RAM + 0x1000) / 4);
+    m.words[(table - RAM + ((data - RAM) / 4096) * 8) / 4] = other | PAGE;
+    m.words[(L2 - RAM) / 4] = table | 3;
+    m.cpu.setX(1, data / 4096, 0);
+    m.code(RAM + 0x2000, TLBI_VAE1_X1, ISB, b(RAM + 0x2008, from));
+    m.go(RAM + 0x2000);
+    expect(m.x(0)).toBe(2);
+  });
+}
 
 test("a new table in TTBR0 ends what the old one mapped", () => {
   const m = machine();
