@@ -623,7 +623,7 @@ export function execute(cpu: Cpu, limit: number): number {
 
         default: {
           x[PC] = pc;
-          cpu.progress = before + n;
+          if (B !== 0) cpu.progress = before + n; // it may look at the clock
           const op = handlers[A] as Handler;
           const r = op.run(cpu, op.f);
           if (r === Next) break;
