@@ -607,10 +607,7 @@ export class Cpu {
       if (this.stopped) return;
     }
   }
-  #count(n: number): void {
-    this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n;
-    this.progress = 0;
-  }
+  #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; this.progress = 0; }
   /** Instructions executed so far. Exact whenever a handler looks. */
   get executed(): number { return (this.state.f64[ICOUNT] as number) + this.progress; }
   /** Runs the instruction at PC with the machine's answers. */
