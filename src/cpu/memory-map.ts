@@ -12,8 +12,8 @@ interface Region { readonly base: number; readonly end: number; readonly memory:
 export class CodeLines {
   #memory: NativeMemory | undefined;
   #bytes = new Uint8Array(0);
-  /** Makes the bytes, for RAM of so many windows: until then there is no generated code. Returns their host address. */
   get prepared(): boolean { return this.#memory !== undefined; }
+  /** Makes the bytes, for RAM of so many windows: until then there is no generated code. Returns their host address. */
   prepare(windows: number): number {
     if (this.#memory === undefined) {
       this.#memory = NativeMemory.allocate(windows * (WINDOW / 64));

@@ -13,8 +13,8 @@ export class BlockTable {
   /** Virtual address of the first instruction. */
   readonly lo: Int32Array = column();
   readonly hi: Int32Array = column();
-  /** RAM word of the first instruction times 2, plus the EL; -1 when the block is dead. */
-  readonly key: Int32Array = column();
+  /** RAM word of the first instruction times 2, plus the EL (beyond 2^31 from 4 GiB on); -1 when the block is dead. */
+  readonly key: Float64Array = new Float64Array(NativeMemory.allocate(MAX * 8).window(0));
   /** Offset of its code. */
   readonly start: Int32Array = column();
   /** The words it was made from: index in the pool, count. */
