@@ -6,17 +6,21 @@
 import { ExitCode, Failure } from "./failure.ts";
 import { chooseAccelerator } from "./host/accelerators.ts";
 import { checkDisks, type DiskOptions } from "./host/disks.ts";
+import type { NetOptions, PublishOptions } from "./host/net/options.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
+import { Networks, type Published } from "./networks.ts";
 import type { AcceleratorName, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
 export { Failure } from "./failure.ts";
 export type { DiskOptions } from "./host/disks.ts";
+export type { NetOptions, PublishOptions } from "./host/net/options.ts";
+export type { Published } from "./networks.ts";
 export type { Counters, RunOutcome } from "./machine-protocol.ts";
 
 /** A file by its path, or its bytes. */
@@ -44,6 +48,10 @@ export interface MachineOptions {
   readonly disks?: readonly DiskOptions[] | undefined;
   /** A virtio device that gives the guest entropy; default false. */
   readonly rng?: boolean | undefined;
+  /** Network interfaces, in the guest eth0 and on; default none. */
+  readonly nets?: readonly NetOptions[] | undefined;
+  /** Ports of the guest that are reachable on this host, through its first user network (which they bring along). */
+  readonly publish?: readonly PublishOptions[] | undefined;
   /** Threads of another kind: for tests of hv itself. */
   readonly threads?: MachineThreads | undefined;
 }
@@ -88,6 +96,12 @@ export function checkMemory(bytes: number): number {
 export function checkCpus(cpus: number): number {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MAX_CPUS}` });
   return cpus;
+}
+
+/** Opens a machine's networks; rejects with Failure. */
+export async function openNetworks(nets: readonly NetOptions[], publish: readonly PublishOptions[], deterministic: boolean): Promise<Networks | undefined> {
+  if (deterministic && (publish.length > 0 || nets.some(one => one.kind !== "none"))) throw new Failure("HV-USAGE-NET", "--net: what comes from a network is not repeatable", { hint: "leave out --deterministic or the network" });
+  return await Networks.open(nets, publish);
 }
 
 export interface BootPlan {
@@ -183,13 +197,19 @@ export class VirtualMachine implements AsyncDisposable {
   readonly exited: Promise<RunOutcome>;
   /** What went wrong on this host while the guest went on: one line each. */
   readonly notices: string[] = [];
+  /** The guest's ports that are published, as they are on the host. */
+  readonly published: readonly Published[];
   /** Times the guest has reset itself. */
   reboots = 0;
   readonly #client: MachineClient;
   readonly #exit = Promise.withResolvers<RunOutcome>();
   #run: { resolve: (outcome: RunOutcome) => void; reject: (error: Error) => void } | undefined;
 
+  readonly #networks: Networks | undefined;
+
   private constructor(start: MachineStart, threads: MachineThreads | undefined) {
+    this.#networks = start.networks;
+    this.published = start.networks?.published ?? [];
     this.exited = this.#exit.promise;
     this.exited.catch(() => {}); // whoever asks hears of it
     this.console = new SerialConsole(bytes => this.#client.send({ kind: "input", bytes, held: false }));
@@ -226,9 +246,10 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "rng">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "rng" | "networks">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
-    const vm = new VirtualMachine({ accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? []), rng: options.rng ?? false, ...start }, options.threads);
+    const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? [], networks?.starts.length), rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {
@@ -254,7 +275,7 @@ export class VirtualMachine implements AsyncDisposable {
   /** Drives the input of a shared peripheral interrupt (0 is interrupt id 32). */
   setInterrupt(spi: number, level: boolean): Promise<void> { return this.#client.ask("interrupt", { spi, level }); }
   /** What was counted since the machine was made. */
-  counters(): Promise<Counters> { return this.#client.ask("counters", {}); }
+  async counters(): Promise<Counters> { return { ...await this.#client.ask("counters", {}), network: this.#networks?.counters ?? {} }; }
   /** Registers, interrupts and last accesses, as text. */
   describe(): Promise<string> { return this.#client.ask("describe", {}); }
   /** Power-on state, program or kernel loaded again. The machine must stand still. */

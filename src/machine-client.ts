@@ -3,6 +3,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { toArrayBuffer, type Pointer } from "bun:ffi";
 import { Failure } from "./failure.ts";
+import type { Networks } from "./networks.ts";
 import { Bell, type FromMachine, type QuestionName, type Questions, type RunOutcome, type StartMessage, type ToMachine } from "./machine-protocol.ts";
 
 const GRACE_MS = 2000;
@@ -13,7 +14,10 @@ export interface MachineThreads {
 }
 const THREADS: MachineThreads = { machine: new URL("./machine-thread.ts", import.meta.url), hypervisor: new URL("./hypervisor-thread.ts", import.meta.url) };
 /** What a client says of a machine; the rest is its own. */
-export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread">;
+export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread" | "nets"> & {
+  /** Closed with the machine. */
+  readonly networks?: Networks | undefined;
+};
 
 export interface MachineEvents {
   /** Bytes from the guest's serial port. Call `done` when they are written out: the guest waits for it, at last. */
@@ -41,6 +45,7 @@ export class MachineClient {
   readonly #bell: Int32Array = new Int32Array(new SharedArrayBuffer(Bell.WORDS * 4));
   readonly #events: MachineEvents;
   readonly #questions = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  readonly #networks: Networks | undefined;
   #kicks: readonly Int32Array[] = [];
   #nextQuestion = 1;
   #closed = false;
@@ -49,12 +54,15 @@ export class MachineClient {
 
   constructor(start: MachineStart, events: MachineEvents, threads: MachineThreads = THREADS) {
     this.#events = events;
+    const { networks, ...rest } = start;
+    this.#networks = networks;
+    networks?.attach(() => this.#wake(), text => events.notice?.(text));
     this.#worker = new Worker(threads.machine);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#worker.onmessage = event => this.#take((event as MessageEvent<FromMachine>).data);
     this.#worker.onerror = event => this.#break(new Error(event.message));
-    const message = { start: { ...start, bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href }, port: port2 };
+    const message = { start: { ...rest, nets: networks?.starts ?? [], bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href }, port: port2 };
     this.#worker.postMessage(message, [port2 as never]);
     this.#ready.promise.catch(() => {});
   }
@@ -65,6 +73,10 @@ export class MachineClient {
   send(message: ToMachine): void {
     if (this.#closed) return;
     this.#port.postMessage(message);
+    this.#wake();
+  }
+  /** Makes the machine thread look: at its port, and at its networks' rings. */
+  #wake(): void {
     this.#ring();
     for (const kick of this.#kicks) kick[0] = 1;
   }
@@ -81,6 +93,7 @@ export class MachineClient {
     if (this.#closed) return;
     this.send({ kind: "close" });
     this.#closed = true;
+    this.#networks?.close();
     for (const { reject } of this.#questions.values()) reject(new Error("the machine was closed"));
     this.#questions.clear();
     // A thread that broke does not answer.
@@ -109,6 +122,7 @@ export class MachineClient {
       }
       case "inputTaken": return this.#events.inputWaiting?.(message.waiting);
       case "notice": return this.#events.notice?.(message.text);
+      case "frames": return this.#networks?.frames(message.index);
       case "rebooted": return this.#events.rebooted?.();
       case "outcome": return this.#events.outcome(message.outcome);
       case "answer":

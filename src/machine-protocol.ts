@@ -5,6 +5,7 @@ import type { DiskOptions } from "./host/disks.ts";
 import type { BootSources } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome } from "./machine/machine.ts";
+import type { NetStart } from "./machine-net.ts";
 
 /** Words of the shared doorbell memory (i32). */
 export const Bell = {
@@ -43,6 +44,8 @@ export interface StartMessage {
   readonly disks: readonly DiskOptions[];
   /** A device that gives the guest entropy. */
   readonly rng: boolean;
+  /** Network interfaces: their frames go through rings in shared memory. */
+  readonly nets: readonly NetStart[];
   readonly load: { readonly kind: "boot"; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
@@ -76,6 +79,8 @@ export interface Counters {
   readonly unassigned: number;
   /** What devices noticed. */
   readonly notes: Readonly<Record<string, number>>;
+  /** What happened in the machine's networks outside of the guest: refusals, failures, what was dropped. */
+  readonly network: Readonly<Record<string, number>>;
 }
 export type QuestionName = keyof Questions;
 export type Question = { readonly [K in QuestionName]: { readonly name: K; readonly args: Questions[K]["args"] } }[QuestionName];
@@ -103,6 +108,8 @@ export type FromMachine =
   | { readonly kind: "inputTaken"; readonly waiting: number }
   /** One line for the user. */
   | { readonly kind: "notice"; readonly text: string }
+  /** A ring of this network interface has something for its reader, or room for its writer. */
+  | { readonly kind: "frames"; readonly index: number }
   /** The guest reset itself and runs again. */
   | { readonly kind: "rebooted" }
   | { readonly kind: "outcome"; readonly outcome: RunOutcome }

@@ -9,10 +9,12 @@ import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
+import type { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
+import { openNet } from "./machine-net.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
 import { virtioSlots } from "./machine/platform.ts";
 import { Serial } from "./machine/serial.ts";
@@ -40,6 +42,7 @@ class MachineThread implements MachineHost {
   readonly #machine: Machine;
   readonly #serial: Serial;
   readonly #disks: OpenDisks;
+  readonly #nets: readonly VirtioNet[];
   #patched: readonly string[] = [];
   #rings = 0;
   #trace: string[] = [];
@@ -71,6 +74,7 @@ class MachineThread implements MachineHost {
       this.#disks.close();
       throw error;
     }
+    this.#nets = start.nets.map((net, index) => openNet(net, () => this.#send({ kind: "frames", index })));
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
@@ -105,10 +109,11 @@ class MachineThread implements MachineHost {
 
   /** Lets go of the disks' files and locks: also when this thread broke. */
   closeDisks(): void { this.#disks.close(); }
-  /** Disks from the first slot on, entropy in the last: no disk moves it. */
+  /** Disks from the first slot on, entropy in the last, networks before it: no disk moves them. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
     this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, failed: text => this.#send({ kind: "notice", text }) })));
+    this.#nets.forEach((net, n) => devices.set(virtioSlots.length - 1 - this.#nets.length + n, net));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
     return devices;
   }
@@ -247,9 +252,10 @@ class MachineThread implements MachineHost {
     this.#backend.answered(this.#rings);
     for (;;) {
       const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
-      if (taken === undefined) return;
+      if (taken === undefined) break;
       this.#take(taken.message);
     }
+    for (const net of this.#nets) net.serve();
   }
   #take(message: ToMachine): void {
     switch (message.kind) {
@@ -330,7 +336,7 @@ class MachineThread implements MachineHost {
         return this.#load();
       case "counters": return {
         instructions: machine.cores.reduce((sum, one) => sum + one.instructions, 0), exits: Object.fromEntries(machine.exits),
-        devices: Object.fromEntries(machine.bus.counts), unassigned: machine.bus.unassigned, notes: Object.fromEntries(machine.notes),
+        devices: Object.fromEntries(machine.bus.counts), unassigned: machine.bus.unassigned, notes: Object.fromEntries(machine.notes), network: {},
       };
       case "describe": return describeMachine(machine);
       default: return question satisfies never;

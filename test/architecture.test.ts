@@ -26,6 +26,8 @@ const layers: readonly Layer[] = [
   { of: "src/hypervisor/", from: ["ffi/", "src/cpu/", "src/failure.ts"], types: ["devices/device.ts"] },
   { of: "src/machine/", from: ["devices/", "dtb/", "src/boot/", "src/failure.ts"], types: ["src/hypervisor/backend.ts"] },
   { of: "src/disk/", from: ["src/failure.ts"], types: ["devices/"] },
+  { of: "src/net/", from: [], types: ["devices/device.ts"] },
+  { of: "src/host/net/", from: ["src/net/address.ts", "src/failure.ts", "node:", "ffi/tap.ts"], types: ["src/net/"] },
   { of: "src/host/", from: ["ffi/posix.ts", "ffi/hypervisor.ts", "ffi/kvm.ts", "ffi/memory.ts", "src/boot/", "src/disk/", "src/failure.ts", "node:", "consola"], types: ["devices/device.ts", "devices/virtio/block-backend.ts", "src/machine/boot.ts"] },
   { of: "src/cli/", from: everything },
   { of: "src/", from: everything }, // main, library and the machine thread join the parts
@@ -74,7 +76,7 @@ describe("the layers", () => {
     expect(files.filter(file => !file.startsWith("src/cpu/") && reaches(file, file, new Set()))).toEqual([]);
   });
   test("the pure layers know neither process nor runtime (but for the processor that code is made for)", () => {
-    const pure = files.filter(file => /^(dtb|devices|src\/(boot|cpu|hypervisor|machine))\//.test(file));
+    const pure = files.filter(file => /^(dtb|devices|src\/(boot|cpu|hypervisor|machine|net))\//.test(file));
     const users = pure.filter(file => /\b(process\.(?!arch\b)|Bun\.)[a-z]/.test(readFileSync(join(root, file), "utf8").replace(/\/\/.*$/gm, "")));
     expect(users).toEqual([]);
   });

@@ -6,6 +6,12 @@ import type { Chain, SplitQueue } from "./queue.ts";
 export interface VirtioTransport {
   /** Gives a buffer back with the bytes written into it. Dropped when its queue was reset since it was taken. */
   complete(queue: number, chain: Chain, written: number): void;
+  /** The same for several buffers, which the driver sees at once. */
+  completeAll(queue: number, chains: readonly Chain[], written: readonly number[]): void;
+  /** Goes on with a queue as if the driver had notified the device of it. */
+  proceed(queue: number): void;
+  /** Something that a developer may want to see; it is counted. */
+  note(what: string): void;
   /** The configuration space has changed. */
   configChanged(): void;
   /** The driver broke a rule that leaves no way to answer: DEVICE_NEEDS_RESET. */
@@ -29,6 +35,8 @@ export interface VirtioDevice {
   negotiated(features: number): void;
   /** Buffers are available: takes at most `limit` of them. */
   process(index: number, queue: SplitQueue, limit: number): void;
+  /** True while available buffers wait for something else than the driver: then nobody asks again until `proceed`. */
+  idle?(index: number): boolean;
   /** Forgets every buffer it holds. */
   reset(): void;
 }

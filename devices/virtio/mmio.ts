@@ -59,6 +59,9 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
     this.#queues = Array.from({ length: device.queues }, () => new SplitQueue(wires.memory));
     device.attach({
       complete: (queue, chain, written) => this.#complete(queue, chain, written),
+      completeAll: (queue, chains, written) => this.#completeAll(queue, chains, written),
+      proceed: queue => (this.#serving < 0 ? this.#serve(queue) : this.#later(queue)),
+      note: what => this.#note(what, 0, 0),
       configChanged: () => this.#configChanged(),
       broken: why => this.#break(why),
     });
@@ -216,7 +219,7 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
     this.#device.process(index, queue, BATCH);
     this.#serving = -1;
     if (queue.broken !== undefined) this.#break(queue.broken);
-    else if (queue.inFlight < queue.s.size && queue.pending) this.#later(index);
+    else if (queue.inFlight < queue.s.size && this.#device.idle?.(index) !== true && queue.pending) this.#later(index);
     this.#signal(queue);
   }
   #later(index: number): void {
@@ -226,6 +229,11 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
   #complete(index: number, chain: Chain, written: number): void {
     const queue = this.#queues[index];
     if (queue === undefined || !queue.push(chain, written)) return;
+    if (this.#serving !== index) this.#signal(queue);
+  }
+  #completeAll(index: number, chains: readonly Chain[], written: readonly number[]): void {
+    const queue = this.#queues[index];
+    if (queue === undefined || !queue.pushAll(chains, written)) return;
     if (this.#serving !== index) this.#signal(queue);
   }
   #signal(queue: SplitQueue): void {

@@ -194,13 +194,24 @@ export class SplitQueue {
 
   /** Gives a buffer back. False when it is of an earlier life of the queue: then nothing happens. */
   push(chain: Chain, written: number): boolean {
+    if (!this.#fill(chain, written)) return false;
+    this.#writeHalf(this.#device + 2, this.s.nextUsed); // last: from here on the driver may look
+    return true;
+  }
+  /** Gives several back at once: the driver sees all of them or none. */
+  pushAll(chains: readonly Chain[], written: readonly number[]): boolean {
+    let any = false;
+    for (let i = 0; i < chains.length; i++) any = this.#fill(chains[i] as Chain, written[i] as number) || any;
+    if (any) this.#writeHalf(this.#device + 2, this.s.nextUsed);
+    return any;
+  }
+  #fill(chain: Chain, written: number): boolean {
     const s = this.s;
     if (!chain.live || !s.ready || !this.#held.delete(chain.head)) return false;
     this.#usedView.setUint32(0, chain.head, true);
     this.#usedView.setUint32(4, written, true);
     this.#memory.write(this.#device + 4 + 8 * (s.nextUsed & (s.size - 1)), this.#used);
     s.nextUsed = (s.nextUsed + 1) & 0xffff;
-    this.#writeHalf(this.#device + 2, s.nextUsed); // last: from here on the driver may look
     return true;
   }
   /** True when the driver wants an interrupt for what was given back since the last time that this was asked. */

@@ -1,6 +1,7 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
 import { checkDisks, type DiskOptions } from "../host/disks.ts";
+import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
@@ -18,6 +19,8 @@ export const bootArgs = {
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
   disk: { type: "string", description: "A disk image, /dev/vda and on; may be given several times", valueHint: "PATH[,format=raw][,ro][,overlay][,serial=TEXT]" },
+  net: { type: "string", description: "A network interface, eth0 and on; may be given several times (default: none; user for debian)", valueHint: "user|none|socket=ADDR:PORT|unix=PATH|tap=NAME[,mac=][,mtu=][,pcap=FILE][,allow-host][,allow-lan][,dns=ADDR]" },
+  publish: { type: "string", alias: "p", description: "Make a port of the guest reachable on this host; may be given several times", valueHint: "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
   kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },
@@ -45,15 +48,25 @@ export function parseGic(text: string): GicChoice {
   return text === "auto" ? text : text === "2" ? 2 : 3;
 }
 
-/** Every `--disk` of a command line (the parser keeps only the last), or a refusal. */
-export function parseDisks(raw: readonly string[]): readonly DiskOptions[] {
-  const disks: DiskOptions[] = [];
+/** Every value of a flag on a command line: the parser keeps only the last. */
+function valuesOf(raw: readonly string[], long: string, short?: string): readonly string[] {
+  const values: string[] = [];
   for (let i = 0; i < raw.length && raw[i] !== "--"; i++) {
     const word = raw[i] as string;
-    if (word === "--disk") disks.push(parseDisk(raw[++i] ?? ""));
-    else if (word.startsWith("--disk=")) disks.push(parseDisk(word.slice("--disk=".length)));
+    if (word === long || word === short) values.push(raw[++i] ?? "");
+    else if (word.startsWith(`${long}=`)) values.push(word.slice(long.length + 1));
+    else if (short !== undefined && word.startsWith(short) && !word.startsWith("--")) values.push(word.slice(short.length));
   }
-  return checkDisks(disks);
+  return values;
+}
+/** Every `--disk` of a command line, or a refusal. */
+export const parseDisks = (raw: readonly string[], nets = 0): readonly DiskOptions[] => checkDisks(valuesOf(raw, "--disk").map(parseDisk), nets);
+/** Every `--net` and `--publish`, or a refusal. Debian has a user network when nothing else is said, unless its time is virtual. */
+export function parseNets(raw: readonly string[], given: { readonly image?: string | undefined; readonly deterministic: boolean }): { readonly nets: readonly NetOptions[]; readonly publish: readonly PublishOptions[] } {
+  const texts = valuesOf(raw, "--net"), publish = valuesOf(raw, "--publish", "-p").map(parsePublish);
+  const nets = texts.length === 0 && given.image === "debian" && !given.deterministic ? [{ kind: "user" } as const] : texts.map(parseNet);
+  checkNets(nets, publish);
+  return { nets, publish };
 }
 /** PATH, then options, each behind a comma. */
 function parseDisk(text: string): DiskOptions {

@@ -12,7 +12,7 @@ import { checkMemory } from "../library.ts";
 import { checkCmdline, prepareBoot, readTree } from "../machine/boot.ts";
 import { boardTree, setChosen, setMemory } from "../machine/devicetree.ts";
 import { MiB } from "../units.ts";
-import { bootArgs, parseCpus, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseCpus, parseGic, parseNets, parseTrace, readBootArguments } from "./boot-arguments.ts";
 import { parseSize } from "./size.ts";
 
 const FORMATS = ["dts", "dtb", "json"] as const;
@@ -50,9 +50,10 @@ function render(tree: Fdt, format: Format): Uint8Array {
 const command: CommandDef<typeof args> = defineCommand({
   meta: { name: "dtb", description: "Show the device tree that hv run with the same flags gives to the kernel" },
   args,
-  async run({ args: given }) {
+  async run({ args: given, rawArgs }) {
     const format = chooseFormat(given.format, given.output);
     parseTrace(given.trace);
+    parseNets(rawArgs, { deterministic: given.deterministic });
     const gic = gicVersion(chooseAccelerator(given.accel).name, parseGic(given.gic));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });

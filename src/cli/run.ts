@@ -8,7 +8,9 @@ import { chooseAccelerator } from "../host/accelerators.ts";
 import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/terminal.ts";
 import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
-import { bootArgs, parseDisks, parseGic, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { openNetworks } from "../library.ts";
+import type { Networks } from "../networks.ts";
+import { bootArgs, parseDisks, parseGic, parseNets, parseTrace, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -20,6 +22,7 @@ export const examples: readonly string[] = [
   "hv run debian --kernel 6.12-cloud -m 1G -c 2",
   "hv run Image --initrd initramfs.cpio.gz --cmdline 'console=ttyAMA0 earlycon'",
   "hv run debian --disk data.img --disk tools.img,ro  as /dev/vda and /dev/vdb",
+  "hv run debian -p 8080:80 --net user,allow-host    its port 80 as 127.0.0.1:8080; the host as 10.0.2.2",
   "hv run Image --dtb board.dtb --trace mmio,irq 2> trace.txt",
   "echo 'poweroff -f' | hv run debian > boot.log     piped input waits until the guest reads",
 ];
@@ -35,6 +38,7 @@ export class Session {
   readonly #tell: (line: string) => void;
   /** Why this accelerator was chosen. */
   readonly #why: string;
+  readonly #networks: Networks | undefined;
   #request: Request | undefined;
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -42,6 +46,7 @@ export class Session {
   constructor(start: MachineStart, tell: (line: string) => void, why: string) {
     this.#tell = tell;
     this.#why = why;
+    this.#networks = start.networks;
     this.#terminal = new Terminal({
       input: (bytes, held) => this.#client.send({ kind: "input", bytes, held }),
       key: key => this.#key(key),
@@ -74,6 +79,7 @@ export class Session {
       this.#terminal.close();
       for (const [signal, handler] of handlers) process.off(signal, handler);
       await this.#client.close();
+      for (const [what, count] of Object.entries(this.#networks?.counters ?? {})) this.#tell(`network: ${what}: ${count}`);
     }
   }
 
@@ -135,11 +141,15 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const verbose = given.verbose === true || process.stderr.isTTY === true;
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
-    const disks = parseDisks(rawArgs);
+    const { nets, publish } = parseNets(rawArgs, given);
+    const disks = parseDisks(rawArgs, nets.length);
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const session = new Session({ accelerator: accelerator.name, engine: accelerator.engine, gic: parseGic(given.gic), cpus, ramSize, disks, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const gic = parseGic(given.gic);
+    const networks = await openNetworks(nets, publish, given.deterministic);
+    for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
+    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });
