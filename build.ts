@@ -15,7 +15,7 @@ const ENTITLEMENTS = join(import.meta.dir, "src/host/release/entitlements.plist"
 /** Builds the executable of a platform at `outfile`; throws with the builder's own words. */
 export async function build(outfile: string, target: Target | undefined = hostTarget()): Promise<void> {
   const built = await Bun.build({
-    entrypoints: ["main", "machine-thread", "hypervisor-thread"].map(name => join(import.meta.dir, `src/${name}.ts`)),
+    entrypoints: ["main", "machine-thread", "hypervisor-thread", "disk-thread"].map(name => join(import.meta.dir, `src/${name}.ts`)),
     root: join(import.meta.dir, "src"),
     // Without ESM the bytecode is broken silently; without the two switches the executable would obey files in the
     // directory it is started in.

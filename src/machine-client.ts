@@ -11,10 +11,13 @@ const GRACE_MS = 2000;
 export interface MachineThreads {
   readonly machine: URL;
   readonly hypervisor: URL;
+  /** Default: hv's own. */
+  readonly disk?: URL;
 }
 const THREADS: MachineThreads = { machine: new URL("./machine-thread.ts", import.meta.url), hypervisor: new URL("./hypervisor-thread.ts", import.meta.url) };
+const DISK_THREAD = new URL("./disk-thread.ts", import.meta.url);
 /** What a client says of a machine; the rest is its own. */
-export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread" | "nets"> & {
+export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread" | "diskThread" | "nets"> & {
   /** Closed with the machine. */
   readonly networks?: Networks | undefined;
 };
@@ -62,7 +65,7 @@ export class MachineClient {
     this.#port = port1;
     this.#worker.onmessage = event => this.#take((event as MessageEvent<FromMachine>).data);
     this.#worker.onerror = event => this.#break(new Error(event.message));
-    const message = { start: { ...rest, nets: networks?.starts ?? [], bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href }, port: port2 };
+    const message = { start: { ...rest, nets: networks?.starts ?? [], bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href, diskThread: (threads.disk ?? DISK_THREAD).href }, port: port2 };
     this.#worker.postMessage(message, [port2 as never]);
     this.#ready.promise.catch(() => {});
   }

@@ -38,6 +38,8 @@ export interface StartMessage {
   readonly gic: GicChoice;
   /** Entry of the threads beside the machine thread: a URL. */
   readonly hypervisorThread: string;
+  /** Entry of the thread that syncs disks: a URL. */
+  readonly diskThread: string;
   readonly cpus: number;
   readonly ramSize: number;
   /** In the order of their slots. */

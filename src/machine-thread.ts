@@ -7,6 +7,7 @@ import type { Exit, Vm } from "./hypervisor/backend.ts";
 import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
+import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import type { VirtioNet } from "../devices/virtio/net.ts";
@@ -43,6 +44,7 @@ class MachineThread implements MachineHost {
   readonly #serial: Serial;
   readonly #disks: OpenDisks;
   readonly #nets: readonly VirtioNet[];
+  readonly #syncer: Syncer;
   #patched: readonly string[] = [];
   #rings = 0;
   #trace: string[] = [];
@@ -67,7 +69,12 @@ class MachineThread implements MachineHost {
     if (start.trace.includes("sysreg") && start.accelerator !== "software") {
       throw new Failure("HV-USAGE-TRACE", `--trace sysreg: ${start.accelerator} does not show system registers`, { hint: "--accel software does" });
     }
-    this.#disks = openDisks(start.disks); // may be refused: before there is a machine to free
+    this.#syncer = new Syncer(message => this.#startSyncer(message.shared));
+    this.#disks = openDisks(start.disks, {
+      // where time is made of instructions, a sync takes none
+      ...(start.deterministic ? {} : { syncLater: (fd: number, done: (error: unknown) => void) => this.#syncer.sync(fd, done) }),
+      tell: text => this.#send({ kind: "notice", text }),
+    }); // may be refused: before there is a machine to free
     try {
       this.#backend = openBackend(start, this.#bell);
     } catch (error) {
@@ -102,13 +109,20 @@ class MachineThread implements MachineHost {
   abandon(): void {
     if (this.#told) return;
     this.#told = true;
-    this.#disks.close();
+    this.closeDisks();
     this.#backend.close();
   }
   #told = false;
 
   /** Lets go of the disks' files and locks: also when this thread broke. */
-  closeDisks(): void { this.#disks.close(); }
+  closeDisks(): void {
+    this.#syncer.close();
+    this.#disks.close();
+  }
+  #startSyncer(shared: SharedArrayBuffer): void {
+    const message: SyncerMessage = { shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
+    new Worker(this.#start.diskThread).postMessage(message);
+  }
   /** Disks from the first slot on, entropy in the last, networks before it: no disk moves them. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
@@ -130,7 +144,7 @@ class MachineThread implements MachineHost {
       if (this.#wanted === undefined) Atomics.wait(this.#bell, Bell.doorbell, this.#rings);
       else this.#run();
     }
-    this.#disks.close();
+    this.closeDisks();
     // The main thread writes to the kick words: they go away only when it says that it has let go of them.
     this.#send({ kind: "closed" });
     while (!this.#released) {
@@ -250,6 +264,7 @@ class MachineThread implements MachineHost {
   #takeMessages(): void {
     this.#rings = Atomics.load(this.#bell, Bell.doorbell);
     this.#backend.answered(this.#rings);
+    this.#syncer.poll();
     for (;;) {
       const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
       if (taken === undefined) break;

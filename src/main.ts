@@ -9,7 +9,7 @@ import { checkArguments, helpText, nearest } from "./cli/arguments.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import { settleJit } from "./host/jit.ts";
 
-interface CommandModule { readonly default: CommandDef<never>; readonly examples?: readonly string[] }
+interface CommandModule { readonly default: CommandDef<never>; readonly examples?: readonly string[]; readonly subcommands?: Readonly<Record<string, Command>> }
 interface Command { readonly about: string; readonly load: () => Promise<CommandModule> }
 const as = (module: unknown): CommandModule => module as CommandModule;
 
@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   dtb: { about: "Show the device tree of the machine", load: async () => as(await import("./cli/dtb.ts")) },
   inspect: { about: "Say what a kernel, initrd or device tree file is", load: async () => as(await import("./cli/inspect.ts")) },
   initramfs: { about: "Make an initramfs from a directory or a tar", load: async () => as(await import("./cli/initramfs.ts")) },
+  disk: { about: "Make, check and convert disk images", load: async () => as(await import("./cli/disk.ts")) },
   doctor: { about: "Say what this host offers", load: async () => as(await import("./cli/doctor.ts")) },
   report: { about: "Write down what works on this host, to send in", load: async () => as(await import("./cli/report.ts")) },
 };
@@ -57,7 +58,31 @@ async function main(words: readonly string[]): Promise<number> {
     const suggestion = name.startsWith("-") ? nearest(name, ["--help", "--version"]) : nearest(name, Object.keys(commands));
     throw new Failure("HV-USAGE", `${name}: there is no such ${name.startsWith("-") ? "flag" : "command"}`, { hint: suggestion === undefined ? "hv --help lists them" : `did you mean hv ${suggestion}?` });
   }
-  const { default: command, examples } = await found.load();
+  const module = await found.load();
+  if (module.subcommands !== undefined) return await group(name, module.subcommands, rest);
+  return await runOne(name, module, rest);
+}
+
+/** A command that has others below it. */
+async function group(name: string, below: Readonly<Record<string, Command>>, [word, ...rest]: readonly string[]): Promise<number> {
+  const text = `hv ${name} COMMAND\n\n${Object.entries(below).map(([one, { about }]) => `  ${one.padEnd(10)} ${about}\n`).join("")}\n  hv ${name} COMMAND --help   flags and examples of a command\n`;
+  if (word === "--help" || word === "-h") {
+    process.stdout.write(text);
+    return ExitCode.ok;
+  }
+  if (word === undefined) {
+    process.stderr.write(text);
+    return ExitCode.usage;
+  }
+  const found = Object.hasOwn(below, word) ? below[word] : undefined;
+  if (found === undefined) {
+    const suggestion = nearest(word, Object.keys(below));
+    throw new Failure("HV-USAGE", `${word}: hv ${name} has no such command`, { hint: suggestion === undefined ? `hv ${name} --help lists them` : `did you mean hv ${name} ${suggestion}?` });
+  }
+  return await runOne(`${name} ${word}`, await found.load(), rest);
+}
+
+async function runOne(name: string, { default: command, examples }: CommandModule, rest: readonly string[]): Promise<number> {
   const defs = (command.args ?? {}) as Parameters<typeof checkArguments>[2];
   const end = rest.indexOf("--");
   if ((end < 0 ? rest : rest.slice(0, end)).some(word => word === "--help" || word === "-h")) {
@@ -67,7 +92,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   checkArguments(name, rest, defs);
   const { runCommand } = await import("citty");
-  const { result } = await runCommand(command, { rawArgs: rest });
+  const { result } = await runCommand(command, { rawArgs: [...rest] });
   return typeof result === "number" ? result : ExitCode.ok;
 }
 

@@ -25,7 +25,7 @@ const layers: readonly Layer[] = [
   { of: "src/cpu/", from: ["ffi/memory.ts", "ffi/code.ts", "ffi/signal.ts"], types: ["devices/device.ts"] },
   { of: "src/hypervisor/", from: ["ffi/", "src/cpu/", "src/failure.ts"], types: ["devices/device.ts"] },
   { of: "src/machine/", from: ["devices/", "dtb/", "src/boot/", "src/failure.ts"], types: ["src/hypervisor/backend.ts"] },
-  { of: "src/disk/", from: ["src/failure.ts"], types: ["devices/"] },
+  { of: "src/disk/", from: ["src/failure.ts", "node:zlib"], types: ["devices/"] },
   { of: "src/net/", from: [], types: ["devices/device.ts"] },
   { of: "src/host/net/", from: ["src/net/address.ts", "src/failure.ts", "node:", "ffi/tap.ts"], types: ["src/net/"] },
   { of: "src/host/", from: ["ffi/posix.ts", "ffi/hypervisor.ts", "ffi/kvm.ts", "ffi/memory.ts", "src/boot/", "src/disk/", "src/failure.ts", "node:", "consola"], types: ["devices/device.ts", "devices/virtio/block-backend.ts", "src/machine/boot.ts"] },

@@ -1,5 +1,6 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
+import type { DiskFormat } from "../host/disk-image.ts";
 import { checkDisks, type DiskOptions } from "../host/disks.ts";
 import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
@@ -18,7 +19,7 @@ export const bootArgs = {
   deterministic: { type: "boolean", default: false, description: "Time is made of executed instructions, nothing is random: every run without input is the same" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
   trace: { type: "string", description: "Tell on stderr what happens: a list of exits, mmio, sysreg, irq", valueHint: "LIST" },
-  disk: { type: "string", description: "A disk image, /dev/vda and on; may be given several times", valueHint: "PATH[,format=raw][,ro][,overlay][,serial=TEXT]" },
+  disk: { type: "string", description: "A disk image, /dev/vda and on; may be given several times", valueHint: "PATH[,format=raw|qcow2][,ro][,overlay][,serial=TEXT]" },
   net: { type: "string", description: "A network interface, eth0 and on; may be given several times (default: none; user for debian)", valueHint: "user|none|socket=ADDR:PORT|unix=PATH|tap=NAME[,mac=][,mtu=][,pcap=FILE][,allow-host][,allow-lan][,dns=ADDR]" },
   publish: { type: "string", alias: "p", description: "Make a port of the guest reachable on this host; may be given several times", valueHint: "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
@@ -75,9 +76,10 @@ function parseDisk(text: string): DiskOptions {
   for (const word of words.slice(1)) {
     if (word === "ro") disk = { ...disk, readOnly: true };
     else if (word === "overlay" || word === "snapshot=on") disk = { ...disk, overlay: true };
-    else if (word === "format=raw") disk = { ...disk, format: "raw" };
+    else if (word === "format=raw" || word === "format=qcow2") disk = { ...disk, format: word.slice("format=".length) as DiskFormat };
+    else if (word === "backing=any") disk = { ...disk, backing: "any" };
     else if (word.startsWith("serial=")) disk = { ...disk, serial: word.slice("serial=".length) };
-    else throw new Failure("HV-USAGE-DISK", `--disk: ${disk.path}: there is no option ${JSON.stringify(word)}`, { hint: "format=raw, ro, overlay, serial=TEXT" });
+    else throw new Failure("HV-USAGE-DISK", `--disk: ${disk.path}: there is no option ${JSON.stringify(word)}`, { hint: "format=raw|qcow2, ro, overlay, serial=TEXT, backing=any" });
   }
   return disk;
 }

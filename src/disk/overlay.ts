@@ -1,76 +1,93 @@
-// src/disk/overlay.ts — throw-away writes: what the guest writes stays in memory, the image below is only read.
-// Kept in pieces of 64 KiB, made when first written; gone with the machine. Left out: writing the changes back.
-import type { BlockBackend, BlockDone } from "../../devices/virtio/block-backend.ts";
+// src/disk/overlay.ts — throw-away writes: what the guest writes goes into a scratch file, the image below is only read.
+// Kept in blocks of 4 KiB, at the same position as in the disk: the scratch file is sparse, and gone with the process.
+// Left out: writing the changes back.
+import { isZero, readAll, writeAll, type DiskFile } from "./file.ts";
+import type { DiskImage, RangeKind } from "./image.ts";
 
-const PIECE = 64 * 1024;
+const BLOCK = 4096;
 
-export class OverlayDisk implements BlockBackend {
+export class OverlayImage implements DiskImage {
   readonly size: number;
   readonly readOnly = false;
-  readonly #below: BlockBackend;
-  readonly #pieces: Map<number, Uint8Array> = new Map();
-  constructor(below: BlockBackend) {
+  readonly file: DiskFile;
+  readonly #below: DiskImage;
+  /** One bit per block: it lies in the scratch file. */
+  readonly #own: Uint8Array;
+  readonly #block = new Uint8Array(BLOCK);
+  /** `scratch` is empty, and nobody else's. */
+  constructor(below: DiskImage, scratch: DiskFile) {
     this.#below = below;
+    this.file = scratch;
     this.size = below.size;
+    scratch.resize(this.size);
+    this.#own = new Uint8Array(Math.ceil(this.size / BLOCK / 8));
   }
-  read(at: number, into: Uint8Array, done: BlockDone): void {
-    // The image fills everything but what was written since; a range that lies in written pieces needs no image.
-    const lay = (): void => this.#over(at, into.length, (piece, from, start, length) => into.set(piece.subarray(from, from + length), start));
-    if (this.#covered(at, into.length)) {
-      lay();
-      return done(undefined);
+  read(at: number, into: Uint8Array): void {
+    for (let n = 0; n < into.length;) {
+      const { own, length } = this.#run(at + n, into.length - n);
+      const part = into.subarray(n, n + length);
+      if (own) readAll(this.file, at + n, part);
+      else this.#below.read(at + n, part);
+      n += length;
     }
-    this.#below.read(at, into, error => {
-      if (error === undefined) lay();
-      done(error);
-    });
   }
-  write(at: number, from: Uint8Array, done: BlockDone): void {
-    this.#own(at, from.length, done, () => this.#over(at, from.length, (piece, to, start, length) => piece.set(from.subarray(start, start + length), to)));
+  write(at: number, from: Uint8Array): void {
+    this.#edges(at, from.length);
+    writeAll(this.file, at, from);
+    this.#take(at, from.length);
   }
-  flush(done: BlockDone): void { done(undefined); }
-  discard(_at: number, _length: number, done: BlockDone): void { done(undefined); }
-  writeZeroes(at: number, length: number, _unmap: boolean, done: BlockDone): void {
-    this.#own(at, length, done, () => this.#over(at, length, (piece, to, _start, n) => piece.fill(0, to, to + n)));
+  discard(at: number, length: number): void { this.#free(at, length); }
+  writeZeroes(at: number, length: number, _unmap: boolean): void {
+    const first = Math.ceil(at / BLOCK) * BLOCK, last = Math.floor((at + length) / BLOCK) * BLOCK;
+    if (last <= first) return this.write(at, new Uint8Array(length));
+    if (first > at) this.write(at, new Uint8Array(first - at));
+    if (at + length > last) this.write(last, new Uint8Array(at + length - last));
+    this.#free(first, last - first);
+    this.#take(first, last - first);
+  }
+  /** Nothing of it outlives the process, let alone a power cut. */
+  *flushing(): Generator<undefined, void> {}
+  status(at: number, length: number): { readonly kind: RangeKind; readonly length: number } {
+    const run = this.#run(at, length);
+    return run.own ? { kind: "data", length: run.length } : this.#below.status(at, run.length);
+  }
+  close(): void {
+    this.file.close();
+    this.#below.close();
   }
 
-  #covered(at: number, length: number): boolean {
-    for (let i = Math.floor(at / PIECE); i * PIECE < at + length; i++) if (!this.#pieces.has(i)) return false;
-    return true;
+  #has(block: number): boolean { return ((this.#own[block >> 3] as number) & (1 << (block & 7))) !== 0; }
+  #run(at: number, length: number): { readonly own: boolean; readonly length: number } {
+    let block = Math.floor(at / BLOCK);
+    const own = this.#has(block), end = at + length;
+    do block++; while (block * BLOCK < end && this.#has(block) === own);
+    return { own, length: Math.min(end, block * BLOCK) - at };
   }
-  /** Makes every piece of a range ours, one after the other, then acts. */
-  #own(at: number, length: number, done: BlockDone, act: () => void): void {
-    for (let i = Math.floor(at / PIECE); i * PIECE < at + length; i++) {
-      if (this.#pieces.has(i)) continue;
-      const piece = new Uint8Array(Math.min(PIECE, this.size - i * PIECE));
-      const add = (): void => { if (!this.#pieces.has(i)) this.#pieces.set(i, piece); };
-      if (i * PIECE >= at && i * PIECE + piece.length <= at + length) { // all of it is about to be replaced
-        add();
-        continue;
-      }
-      let answered = false, failed = false, waiting = false;
-      this.#below.read(i * PIECE, piece, error => {
-        answered = true;
-        failed = error !== undefined;
-        if (error !== undefined) return done(error);
-        add();
-        if (waiting) this.#own(at, length, done, act);
-      });
-      if (failed) return;
-      if (!answered) {
-        waiting = true;
-        return;
-      }
-    }
-    act();
-    done(undefined);
+  #take(at: number, length: number): void {
+    for (let block = Math.floor(at / BLOCK); block * BLOCK < at + length; block++) this.#own[block >> 3] = (this.#own[block >> 3] as number) | (1 << (block & 7));
   }
-  #over(at: number, length: number, act: (piece: Uint8Array, inPiece: number, inRange: number, length: number) => void): void {
-    for (let n = 0; n < length;) {
-      const index = Math.floor((at + n) / PIECE), inPiece = (at + n) % PIECE, part = Math.min(PIECE - inPiece, length - n);
-      const piece = this.#pieces.get(index);
-      if (piece !== undefined) act(piece, inPiece, n, part);
-      n += part;
-    }
+  /** Blocks that are written in part get the rest from below. */
+  #edges(at: number, length: number): void {
+    const first = Math.floor(at / BLOCK), last = Math.floor((at + length - 1) / BLOCK);
+    if (at % BLOCK !== 0) this.#copyUp(first);
+    if ((at + length) % BLOCK !== 0 && (last !== first || at % BLOCK === 0)) this.#copyUp(last);
+  }
+  #copyUp(block: number): void {
+    if (this.#has(block)) return;
+    const at = block * BLOCK, bytes = this.#block.subarray(0, Math.min(BLOCK, this.size - at));
+    this.#below.read(at, bytes);
+    if (!isZero(bytes)) writeAll(this.file, at, bytes);
+    else this.#zero(at, bytes.length);
+    this.#take(at, bytes.length);
+  }
+  /** Whole blocks that read as zeros in the scratch file from now on. */
+  #free(at: number, length: number): void {
+    const first = Math.ceil(at / BLOCK) * BLOCK, last = at + length === this.size ? this.size : Math.floor((at + length) / BLOCK) * BLOCK;
+    if (last > first) this.#zero(first, last - first);
+  }
+  #zero(at: number, length: number): void {
+    if (this.file.punch(at, length)) return;
+    const zeros = new Uint8Array(Math.min(length, 256 * 1024));
+    for (let n = 0; n < length; n += zeros.length) writeAll(this.file, at + n, zeros.subarray(0, Math.min(zeros.length, length - n)));
   }
 }

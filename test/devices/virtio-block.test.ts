@@ -3,8 +3,10 @@ import { describe, expect, test } from "bun:test";
 import type { BlockBackend, BlockDone } from "../../devices/virtio/block-backend.ts";
 import { VirtioBlock } from "../../devices/virtio/block.ts";
 import { VirtioRng } from "../../devices/virtio/rng.ts";
-import { OverlayDisk } from "../../src/disk/overlay.ts";
-import { RawDisk, type DiskFile } from "../../src/disk/raw.ts";
+import type { DiskFile } from "../../src/disk/file.ts";
+import { ImageBackend } from "../../src/disk/image.ts";
+import { OverlayImage } from "../../src/disk/overlay.ts";
+import { RawImage } from "../../src/disk/raw.ts";
 import { Random } from "../support/random.ts";
 import { Driver, Feature, Reg, Status } from "../support/virtio-driver.ts";
 
@@ -40,6 +42,7 @@ class MemoryFile implements DiskFile {
     this.punched += length;
     return true;
   }
+  resize(): void {}
   close(): void {}
 }
 /** A back end that answers when the test says so. */
@@ -56,8 +59,8 @@ class Slow implements BlockBackend {
 }
 const disk = (options: { readOnly?: boolean; overlay?: boolean } = {}) => {
   const file = new MemoryFile(), told: string[] = [];
-  const raw = new RawDisk(file, options.readOnly === true);
-  const device = new VirtioBlock({ backend: options.overlay === true ? new OverlayDisk(raw) : raw, serial: "serial-1", failed: message => told.push(message) });
+  const raw = new RawImage(file, options.readOnly === true);
+  const device = new VirtioBlock({ backend: new ImageBackend(options.overlay === true ? new OverlayImage(raw, new MemoryFile()) : raw), serial: "serial-1", failed: message => told.push(message) });
   return { file, told, device, driver: new Driver(device).start() };
 };
 const buffer = (driver: Driver, length: number, write = false) => ({ at: driver.payload, length, write });

@@ -49,12 +49,19 @@ describe("a disk image that cannot be one is refused in one line", () => {
     writeFileSync(path, new Uint8Array(size));
     expect(refuseOpen({ path }).slice(0, 2)).toEqual(["HV-DISK-SIZE", 2]);
   });
-  test("an image in use; the lock goes with the machine, and an overlay needs none", () => {
-    const held = openDisks([{ path: image }]);
-    symlinkSync(image, join(folder, "link.img"));
-    expect(refuseOpen({ path: join(folder, "link.img") })).toEqual(["HV-DISK-LOCKED", 5, "--disk: DIR/link.img: is in use by another machine"]);
-    openDisks([{ path: image, overlay: true }, { path: image, readOnly: true }]).close();
+  test("an image in use, in words that name who uses it; the lock goes with the machine", () => {
+    const held = openDisks([{ path: image }]), link = join(folder, "link.img");
+    symlinkSync(image, link);
+    for (const how of [{}, { readOnly: true }, { overlay: true }]) {
+      expect(refuseOpen({ path: link, ...how })).toEqual(["HV-DISK-LOCKED", 5, `--disk: DIR/link.img: is in use by another machine (process ${process.pid})`]);
+    }
     held.close();
+    openDisks([{ path: image }]).close();
+  });
+  test("an image may be read by many, and is not written meanwhile", () => {
+    const readers = openDisks([{ path: image, overlay: true }, { path: image, readOnly: true }]);
+    expect(refuseOpen({ path: image })[0]).toBe("HV-DISK-LOCKED");
+    readers.close();
     openDisks([{ path: image }]).close();
   });
   test("the same image twice, and then none is held", () => {
@@ -107,7 +114,7 @@ describe("--disk", () => {
     ]);
   });
   test.each([
-    ["a.img,rw", '--disk: a.img: there is no option "rw"'], ["a.img,format=qcow2", '--disk: a.img: there is no option "format=qcow2"'], [",ro", "--disk: its path is missing"],
+    ["a.img,rw", '--disk: a.img: there is no option "rw"'], ["a.img,format=vmdk", '--disk: a.img: there is no option "format=vmdk"'], [",ro", "--disk: its path is missing"],
     ["a.img,ro,overlay", "--disk: a.img: ro and overlay exclude each other"], ["a.img,serial=123456789012345678901", '--disk: a.img: "123456789012345678901" is no serial number'],
     ["a.img,serial=", '--disk: a.img: "" is no serial number'],
   ])("%s is refused", (text, message) => { expect(refusal(() => parseDisks(["--disk", text]))).toEqual(["HV-USAGE-DISK", 2, message]); });

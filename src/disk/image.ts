@@ -1,0 +1,102 @@
+// src/disk/image.ts — what every image format offers, and that as the back end of a block device.
+// Formats are synchronous and throw; only a flush may take its time: it is a list of steps with the host's sync in between,
+// so that a guest can go on while its data travels to the medium.
+import type { BlockBackend, BlockDone } from "../../devices/virtio/block-backend.ts";
+import { whyOf, type DiskFile } from "./file.ts";
+
+/** What a range holds: bytes, zeros known without reading, or nothing of its own (then it reads as zeros). */
+export type RangeKind = "data" | "zero" | "hole";
+
+/** A disk in some format. Positions and lengths lie inside of `size`; what fails throws an Error with a user's words. */
+export interface DiskImage {
+  readonly size: number;
+  readonly readOnly: boolean;
+  /** The file that is written to, and synced in a flush. */
+  readonly file: DiskFile;
+  read(at: number, into: Uint8Array): void;
+  write(at: number, from: Uint8Array): void;
+  discard(at: number, length: number): void;
+  writeZeroes(at: number, length: number, unmap: boolean): void;
+  /** A flush: at each `yield` the caller syncs `file`, and goes on only when that worked; else it throws into this. */
+  flushing(): Generator<undefined, void>;
+  /** What is at `at`, and how many of `length` bytes are the same. */
+  status(at: number, length: number): { readonly kind: RangeKind; readonly length: number };
+  /** Leaves the image in order, as far as its file allows, and closes every file. */
+  close(): void;
+}
+
+/** A whole flush, here and now. */
+export function flushNow(image: DiskImage): void {
+  const steps = image.flushing();
+  for (let step = steps.next(); step.done !== true; step = steps.next()) {
+    try {
+      image.file.sync();
+    } catch (error) {
+      steps.throw(error);
+    }
+  }
+}
+
+/** An image behind a block device. */
+export class ImageBackend implements BlockBackend {
+  readonly size: number;
+  readonly readOnly: boolean;
+  readonly #image: DiskImage;
+  /** Flushes asked for that have not begun. One that has begun may not hold what was written since. */
+  #waiting: BlockDone[] = [];
+  #flushing = false;
+  /** Why a flush failed. What the host has lost then it does not say twice: no later flush can promise anything. */
+  #lost: string | undefined;
+  constructor(image: DiskImage) {
+    this.#image = image;
+    this.size = image.size;
+    this.readOnly = image.readOnly;
+  }
+  read(at: number, into: Uint8Array, done: BlockDone): void { this.#attempt("read", done, () => this.#image.read(at, into)); }
+  write(at: number, from: Uint8Array, done: BlockDone): void { this.#attempt("write", done, () => this.#image.write(at, from)); }
+  discard(at: number, length: number, done: BlockDone): void { this.#attempt("discard", done, () => this.#image.discard(at, length)); }
+  writeZeroes(at: number, length: number, unmap: boolean, done: BlockDone): void { this.#attempt("write", done, () => this.#image.writeZeroes(at, length, unmap)); }
+  flush(done: BlockDone): void {
+    this.#waiting.push(done);
+    if (!this.#flushing) this.#flush();
+  }
+
+  #flush(): void {
+    const asked = this.#waiting;
+    this.#waiting = [];
+    this.#flushing = true;
+    const end = (error: unknown): void => {
+      if (error !== undefined) this.#lost ??= whyOf(error);
+      const answer = this.#lost === undefined ? undefined : { message: this.#sentence("flush", this.#lost) };
+      this.#flushing = false;
+      for (const done of asked) done(answer);
+      if (this.#waiting.length > 0 && !this.#flushing) this.#flush();
+    };
+    if (this.#lost !== undefined) return end(undefined);
+    const { file } = this.#image;
+    const steps = this.#image.flushing();
+    const go = (failed: unknown): void => {
+      try {
+        for (;;) {
+          const step = failed === undefined ? steps.next() : steps.throw(failed);
+          if (step.done === true) return end(failed);
+          if (file.syncLater !== undefined) return file.syncLater(go);
+          file.sync();
+        }
+      } catch (error) {
+        steps.return(undefined);
+        end(error);
+      }
+    };
+    go(undefined);
+  }
+  #attempt(what: string, done: BlockDone, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      return done({ message: this.#sentence(what, whyOf(error)) });
+    }
+    done(undefined);
+  }
+  #sentence(what: string, why: string): string { return `${this.#image.file.name}: ${what} failed: ${why}; the guest gets I/O errors`; }
+}
