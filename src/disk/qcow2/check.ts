@@ -34,12 +34,15 @@ const CHUNK_BITS = 16;
 class Counts {
   readonly #chunks: Map<number, Uint32Array> = new Map();
   end = 0;
+  most = 0;
   get(cluster: number): number { return this.#chunks.get(Math.floor(cluster / 2 ** CHUNK_BITS))?.[cluster % 2 ** CHUNK_BITS] ?? 0; }
   add(cluster: number): void {
     const key = Math.floor(cluster / 2 ** CHUNK_BITS);
     let chunk = this.#chunks.get(key);
     if (chunk === undefined) this.#chunks.set(key, chunk = new Uint32Array(2 ** CHUNK_BITS));
-    chunk[cluster % 2 ** CHUNK_BITS] = (chunk[cluster % 2 ** CHUNK_BITS] as number) + 1;
+    const count = (chunk[cluster % 2 ** CHUNK_BITS] as number) + 1;
+    chunk[cluster % 2 ** CHUNK_BITS] = count;
+    this.most = Math.max(this.most, count);
     this.end = Math.max(this.end, cluster + 1);
   }
 }
@@ -161,7 +164,11 @@ export function checkQcow2(file: DiskFile, header: Qcow2Header, options: CheckOp
     for (let index = 0; index * known.perBlock < last; index++) {
       const from = index * known.perBlock, to = Math.min(last, from + known.perBlock);
       if ((known.blocks[index] ?? 0) !== 0) for (let c = from; c < to; c++) check(c);
-      else for (let c = from; c < Math.min(to, counts.end); c++) if (counts.get(c) > 0) check(c);
+      else for (let c = from; c < Math.min(to, counts.end); c++) {
+        if (counts.get(c) === 0) continue;
+        structure = true; // a block is missing: where one would be made, something lies
+        check(c);
+      }
     }
   };
   if (!structure) {
@@ -204,7 +211,7 @@ export function checkQcow2(file: DiskFile, header: Qcow2Header, options: CheckOp
 
   let repairedLeaks = 0, repairedErrors = 0;
   if (options.repair && lost === 0) {
-    const overflow = [...differ].some(c => counts.get(c) > refcounts.max);
+    const overflow = structure ? counts.most > refcounts.max : differ.some(c => counts.get(c) > refcounts.max);
     if (overflow) throw new Failure("HV-QCOW2-REFCOUNT", `${file.name}: clusters are used more often than its refcounts can say`, { hint: "copy it: hv disk convert" });
     places.pad();
     if (structure) {
