@@ -126,7 +126,7 @@ class MachineThread implements MachineHost {
   /** Disks from the first slot on, entropy in the last, networks before it: no disk moves them. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
-    this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, failed: text => this.#send({ kind: "notice", text }) })));
+    this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) })));
     this.#nets.forEach((net, n) => devices.set(virtioSlots.length - 1 - this.#nets.length + n, net));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
     return devices;

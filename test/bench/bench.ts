@@ -27,8 +27,15 @@ const COLD_INSTRUCTIONS = 8 * 65536;
 
 const { values: given } = parseArgs({ options: { pairs: { type: "string", default: "5" }, only: { type: "string", multiple: true }, rows: { type: "string", multiple: true } } });
 const pairs = Number(given.pairs);
+/** Rows that need another guest: alone, or with each other. */
+const DISK_ROWS = ["login", "fio"];
+const rowsAsked = given.rows?.flatMap(row => row.split(","));
+if (rowsAsked !== undefined && rowsAsked.every(row => DISK_ROWS.includes(row)) && Number.isInteger(pairs) && pairs > 0 && process.platform === "linux") {
+  const { diskRows } = await import("./disk.ts");
+  process.exit(await diskRows(rowsAsked, pairs, directory));
+}
 if (!Number.isInteger(pairs) || pairs < 1 || given.only?.some(name => !NAMES.includes(name as Monitor)) === true || given.rows?.some(name => !PROGRAMS.includes(name)) === true) {
-  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}`);
+  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}\nby themselves: ${DISK_ROWS.join(",")}`);
   process.exit(2);
 }
 if (process.platform !== "linux") {

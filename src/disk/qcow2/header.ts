@@ -62,6 +62,7 @@ export function readHeader(bytes: Uint8Array, fileSize: number, label: string): 
   };
   const version = u32(Field.version);
   if (version !== 2 && version !== 3) throw refuse("HV-QCOW2-VERSION", `${label}: is qcow2 version ${version}`, "versions 2 and 3 can be used");
+  if (version === 3 && bytes.length < V3_LENGTH) throw bad(`the file ends in it, after ${bytes.length} bytes`);
   const clusterBits = u32(Field.cluster_bits);
   if (clusterBits < MIN_CLUSTER_BITS || clusterBits > MAX_CLUSTER_BITS) throw bad(`clusters of 2^${clusterBits} bytes`);
   const cluster = 2 ** clusterBits;
