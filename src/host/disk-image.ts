@@ -3,7 +3,7 @@
 //   - A format that is given is not looked for. Without one the first bytes are looked at, once; who was used as a raw disk
 //     stays one: that is noted beside the file, and where it cannot be, the guest may not write such first bytes.
 //   - A backing file is only opened when format=qcow2 was said, and then in the image's own folder; backing=any lifts that.
-import { lstatSync, realpathSync } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import type { DiskImage } from "../disk/image.ts";
 import { readAll } from "../disk/file.ts";
@@ -60,10 +60,11 @@ export function openImage(path: string, options: OpenImageOptions): DiskImage {
 }
 function open(path: string, options: OpenImageOptions, chain: readonly string[]): DiskImage {
   const { label, write } = options;
+  const known = chain.length === 0 ? undefined : statSync(path, { throwIfNoEntry: false }); // before its lock is asked for: that is ours
+  if (known !== undefined && chain.includes(`${known.dev}:${known.ino}`)) throw new Failure("HV-DISK-LOOP", `${label}: is its own backing file`, { hint: "restore the image from a copy" });
   const file = openDiskFile(path, { ...options, lock: options.lock ?? (write ? "exclusive" : "shared") });
   let backing: DiskImage | undefined;
   try {
-    if (chain.includes(file.identity)) throw new Failure("HV-DISK-LOOP", `${label}: is its own backing file`, { hint: "restore the image from a copy" });
     const { format, guessed } = findFormat(file, options);
     if (format === "raw") {
       checkRawSize(file.size, path, label);
