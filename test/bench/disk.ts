@@ -29,10 +29,10 @@ async function measure(command: readonly string[], fio: boolean): Promise<Values
   };
   await answer("root", /Password: /);
   await answer("root", /# /);
-  await answer("systemctl is-system-running --wait; dd if=/dev/zero of=/root/f bs=1M count=256 conv=fsync 2>/dev/null; echo pre''pared", /prepared\r\n/);
+  await answer("systemctl is-system-running --wait; dd if=/dev/zero of=/root/f bs=1M count=256 conv=fsync 2>/dev/null; echo pre''pared", /prepared\s/);
   for (const [name, [kind, size]] of Object.entries(FIO)) {
     const line = `fio --name=x --filename=/root/f --size=256M --rw=${kind} --bs=${size} --direct=1 --ioengine=libaio --iodepth=16 --runtime=${FIO_SECONDS} --time_based --minimal --output=/root/o; awk -F';' '{print "bw="$7+$48"=";}' /root/o`;
-    values.set(name, Number((await answer(line, /bw=(\d+)=\r\n/))[1]) / 1024);
+    values.set(name, Number((await answer(line, /bw=(\d+)=/))[1]) / 1024);
   }
   return values;
 }
