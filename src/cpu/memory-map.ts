@@ -65,6 +65,17 @@ export class MemoryMap implements PhysicalMemory {
   hostPage(page: number): number {
     return (this.hosts[Math.floor(page / PAGES_PER_WINDOW)] as number) + (page % PAGES_PER_WINDOW) * 4096;
   }
+  host(pa: number): number {
+    const page = this.page(pa);
+    return page < 0 ? 0 : this.hostPage(page) + (pa % 4096);
+  }
+  /** The largest region that can be written: what generated code reaches by itself. */
+  get main(): { readonly base: number; readonly size: number; readonly host: number; readonly firstPage: number } {
+    const writable = this.#regions.filter(one => !one.readOnly).toSorted((a, b) => (b.end - b.base) - (a.end - a.base));
+    const [largest] = writable;
+    return largest === undefined ? { base: 0, size: 0, host: 0, firstPage: 0 }
+      : { base: largest.base, size: largest.end - largest.base, host: largest.memory.pointer, firstPage: largest.firstPage };
+  }
   /** Result of `readDouble`. */
   lo = 0;
   hi = 0;

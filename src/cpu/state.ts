@@ -59,7 +59,11 @@ export const Offset = {
   /** Generated code's jump caches: {u64 virtual address, u64 host address} by address, for EL1 and EL0. */
   JUMP_EL1: 0x11000,
   JUMP_EL0: 0x51000,
-  SIZE: 0x61000,
+  /** What page tables say of 2 MiB each (see mmu/regions.ts). */
+  REGIONS: 0x61000,
+  /** One byte per 64 KiB of virtual address, folded: not zero when code was fetched from there. */
+  FETCHED: 0x63000,
+  SIZE: 0x64000,
 } as const;
 
 /** Bits of READY: Advanced SIMD is not trapped; and READY_MXCSR is what FPCR asks for. */

@@ -61,9 +61,9 @@ export interface Vcpu {
   readonly exit: Exit;
   /**
    * Runs the guest until an exit. It leaves with "budget" once the clock has reached `deadline` (ticks) or `limit`
-   * instructions were executed (backends that cannot count ignore `limit`).
+   * instructions were executed (backends that cannot count ignore `limit`); unless `exact`, it may be up to a block short of that.
    */
-  run(deadline: number | undefined, limit?: number): void;
+  run(deadline: number | undefined, limit?: number, exact?: boolean): void;
   /** Answers an `mmio` or `sysreg` read. */
   completeRead(lo: number, hi: number): void;
   /** Answers an `mmio` or `sysreg` write, or steps over an SMC. */

@@ -86,7 +86,7 @@ class SoftwareVcpu implements Vcpu {
     this.index = cpu.index;
     this.kickAddress = cpu.state.memory.pointer + Offset.KICK;
   }
-  run(deadline: number | undefined, limit?: number): void { this.#cpu.run(deadline, limit); }
+  run(deadline: number | undefined, limit?: number, exact?: boolean): void { this.#cpu.run(deadline, limit, exact); }
   completeRead(lo: number, hi: number): void { this.#cpu.answer(lo, hi); }
   completeWrite(): void {
     if (this.exit.kind === "call") this.#cpu.advance();

@@ -1,7 +1,7 @@
 // src/machine/bus.ts — physical addresses outside RAM: finds the device, splits 8-byte accesses, counts what nobody answers.
 import type { MmioDevice } from "../../devices/device.ts";
 
-interface Mapping { readonly name: string; readonly base: number; readonly end: number; readonly device: MmioDevice }
+interface Mapping { readonly name: string; readonly base: number; readonly end: number; readonly device: MmioDevice; accesses: number }
 
 export class Bus {
   readonly #mappings: Mapping[] = [];
@@ -11,11 +11,10 @@ export class Bus {
   /** Accesses to addresses where nothing is. */
   unassigned = 0;
   /** Accesses served, per device. */
-  readonly counts: Map<string, number> = new Map();
+  get counts(): ReadonlyMap<string, number> { return new Map(this.#mappings.map(m => [m.name, m.accesses])); }
 
   add(name: string, base: number, size: number, device: MmioDevice): void {
-    this.#mappings.push({ name, base, end: base + size, device });
-    this.counts.set(name, 0);
+    this.#mappings.push({ name, base, end: base + size, device, accesses: 0 });
   }
   /** The device at an access, or undefined: an external abort, as on QEMU's `virt`. */
   find(gpa: number, size: number): Mapping | undefined {
@@ -33,7 +32,7 @@ export class Bus {
   read(gpa: number, size: number): number | undefined {
     const m = this.find(gpa, size);
     if (m === undefined) { this.unassigned++; return undefined; }
-    this.counts.set(m.name, (this.counts.get(m.name) as number) + 1);
+    m.accesses++;
     const offset = gpa - m.base;
     this.hi = 0;
     if (size < 8) return m.device.read(offset, size);
@@ -45,7 +44,7 @@ export class Bus {
   write(gpa: number, size: number, lo: number, hi: number): boolean {
     const m = this.find(gpa, size);
     if (m === undefined) { this.unassigned++; return false; }
-    this.counts.set(m.name, (this.counts.get(m.name) as number) + 1);
+    m.accesses++;
     const offset = gpa - m.base;
     if (size < 8) m.device.write(offset, size, lo);
     else {

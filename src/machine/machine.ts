@@ -87,7 +87,9 @@ export class Machine {
   readonly #host: MachineHost;
   readonly #cores: Core[] = [];
   readonly #alarms: Timer[] = [];
-  readonly #history: string[] = [];
+  /** The last device accesses, a ring: address, value, and size with bit 4 set for a write. Text is made when somebody asks. */
+  readonly #history = new Float64Array(3 * HISTORY);
+  #remembered = 0;
   #accessor = 0;
   #turn = 0;
   #outcome: Outcome | undefined;
@@ -173,7 +175,13 @@ export class Machine {
   get cores(): readonly Vcpu[] { return this.#cores.map(core => core.vcpu); }
   get backend(): string { return this.#vm.backend; }
   /** The last exits, oldest first. */
-  get history(): readonly string[] { return this.#history; }
+  get history(): readonly string[] {
+    const h = this.#history;
+    return Array.from({ length: Math.min(HISTORY, this.#remembered) }, (_, i, from = Math.max(0, this.#remembered - HISTORY)) => {
+      const at = 3 * ((from + i) % HISTORY), how = h[at + 2] as number, written = (how & 16) !== 0;
+      return `${written ? "write" : "read"} ${how & 15} at 0x${(h[at] as number).toString(16)}${written ? ` = 0x${(h[at + 1] as number).toString(16)}` : ""}`;
+    });
+  }
   power(cpu: number): Power { return this.#cores[cpu]?.power ?? "off"; }
 
   /** Puts every device and core into its power-on state; core 0 will start at `entry` with X0 = `x0`. RAM is kept. */
@@ -225,7 +233,7 @@ export class Machine {
       const { vcpu } = core;
       const several = this.#runnable > 1;
       const before = vcpu.instructions;
-      vcpu.run(next, Math.min(several ? TURN : LONE_TURN, left));
+      vcpu.run(next, Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
       left -= vcpu.instructions - before;
       this.#accessor = vcpu.index;
       this.#serve(core, vcpu.exit);
@@ -348,8 +356,10 @@ export class Machine {
     else vcpu.completeRead(value, this.bus.hi);
   }
   #remember(exit: Exit): void {
-    if (this.#history.length >= HISTORY) this.#history.shift();
-    this.#history.push(`${exit.write ? "write" : "read"} ${exit.size} at 0x${exit.gpa.toString(16)}${exit.write ? ` = 0x${exit.lo.toString(16)}` : ""}`);
+    const at = 3 * (this.#remembered++ % HISTORY);
+    this.#history[at] = exit.gpa;
+    this.#history[at + 1] = exit.lo;
+    this.#history[at + 2] = exit.size | (exit.write ? 16 : 0);
   }
   #serveSysreg(vcpu: Vcpu, exit: Exit): void {
     const value = serveSysreg(exit.encoding, exit.write);

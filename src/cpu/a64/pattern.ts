@@ -135,17 +135,25 @@ export function join<T extends Table, Ctx, R>(table: T, handlers: Handlers<T, Ct
 
 /** Finds the encoding of a word: entries are bucketed by bits 31..21, each bucket made when it is first asked for. */
 export class Decoder<E extends Encoding> {
-  readonly #entries: readonly E[];
+  /** By bits 28..25, the main groups of the instruction set: what the buckets are chosen from. */
+  readonly #groups: E[][] = Array.from({ length: 16 }, () => []);
   readonly #buckets: (E[] | undefined)[] = new Array<E[] | undefined>(2048).fill(undefined);
   constructor(entries: readonly E[]) {
-    this.#entries = entries.toSorted((a, b) => popcount(b.mask) - popcount(a.mask));
+    for (const e of entries.toSorted((a, b) => popcount(b.mask) - popcount(a.mask))) {
+      for (let group = 0; group < 16; group++) if ((((group << 25) ^ e.value) & e.mask & 0x1e00_0000) === 0) (this.#groups[group] as E[]).push(e);
+    }
   }
   /** The entry with the most fixed bits that matches, or undefined: an unallocated encoding. */
   find(word: number): E | undefined {
     const key = word >>> 21;
     let bucket = this.#buckets[key];
     if (bucket === undefined) {
-      bucket = this.#entries.filter(e => ((((key << 21) ^ e.value) & e.mask) >>> 21) === 0);
+      bucket = [];
+      const group = this.#groups[(key >>> 4) & 15] as E[];
+      for (let i = 0; i < group.length; i++) {
+        const e = group[i] as E;
+        if ((((key << 21) ^ e.value) & e.mask) >>> 21 === 0) bucket.push(e);
+      }
       this.#buckets[key] = bucket;
     }
     for (let i = 0; i < bucket.length; i++) {

@@ -56,7 +56,7 @@ const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
 /** Generated code: executes in the interpreter's place and hears of what may end its validity. */
 export interface TranslationListener {
   /** As `execute` in hot.ts. */
-  execute(limit: number): number;
+  execute(limit: number, exact: boolean): number;
   flushAll(): void;
   flushNonGlobal(): void;
   flushPage(lo: number, hi: number): void;
@@ -375,7 +375,10 @@ export class Cpu {
   #remember(el: number, lo: number, hi: number): number {
     const w = this.walker;
     const page = this.memory.page(w.pa);
-    if (page >= 0) this.tlb.insert(el, lo, hi, w.writable && !this.memory.readOnly(w.pa), page, this.memory.hostPage(page), w.flags, w.shift);
+    if (page >= 0) {
+      this.tlb.insert(el, lo, hi, w.writable && !this.memory.readOnly(w.pa), page, this.memory.hostPage(page), w.flags, w.shift);
+      w.entered(lo, hi);
+    }
     return page;
   }
   #loadSlow(lo: number, hi: number, size: number): Result {
@@ -548,6 +551,11 @@ export class Cpu {
     this.#itlb.fill(1);
     this.codeLo = NO_PAGE;
   }
+  /** There is no generated code: what was fetched from does not matter any more. */
+  forgetFetched(): void {
+    this.#flushCode();
+    this.state.u8.fill(0, Offset.FETCHED, Offset.FETCHED + 4096);
+  }
 
   // --- fetch, decode, run ----------------------------------------------------------------------------------------
 
@@ -569,6 +577,7 @@ export class Cpu {
       if (fault !== Fault.none) return enterException(this, abort, fault, x[PC] as number, hi);
       page = this.memory.page(this.walker.pa);
       if (page < 0) return enterException(this, abort, Fault.external, x[PC] as number, hi);
+      this.state.u8[Offset.FETCHED + ((lo >>> 16) & 4095)] = 1;
       itlb[e] = lo | (el << 1);
       itlb[e + 1] = hi;
       itlb[e + 2] = page;
@@ -585,14 +594,14 @@ export class Cpu {
 
   /** Puts a decoded word to its place, cell `at` of the table by place. */
   place(word: number, at: number): void { this.words.place(word, at, this.useHotForms ? this : undefined); }
-  /** The reference handler of a word (signed). */
-  handlerOf(word: number): Handler { return this.words.handlerOf(word, this.useHotForms ? this : undefined); }
+  /** The reference handler of a word (signed). Beside generated code nothing runs inline. */
+  handlerOf(word: number): Handler { return this.words.handlerOf(word, this.useHotForms && this.engine === undefined ? this : undefined); }
 
   /**
    * Runs until something needs the machine; `exit` says what. It ends with "budget" when the clock has reached
    * `deadline` or `limit` instructions were executed.
    */
-  run(deadline: number | undefined, limit: number = Number.POSITIVE_INFINITY): void {
+  run(deadline: number | undefined, limit: number = Number.POSITIVE_INFINITY, exact: boolean = true): void {
     let left = limit;
     for (;;) {
       if (this.#answers.length !== 0) { // the instruction that met the machine, again
@@ -601,10 +610,11 @@ export class Cpu {
         this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left));
+      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left), exact);
       this.#count(n);
       left -= n;
       if (this.stopped) return;
+      if (!exact && left < 64) left = 0; // what is left may be less than a block
     }
   }
   #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; this.progress = 0; }

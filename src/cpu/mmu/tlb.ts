@@ -4,7 +4,8 @@
 // Entry, 32 bytes:  +0 u64 tag for reads   +8 u64 tag for writes   +16 u64 addend = host address - virtual page
 //                   +24 u32 RAM page number   +28 u32 flags
 // A tag is the virtual page's address; INVALID can never equal one. Entries always cover 4 KiB, whatever the mapping's
-// size: what came from a larger mapping is remembered beside the tables, so that TLBI by address finds all of it.
+// size. TLBI by address must find all entries of a mapping: those larger than 64 KiB are remembered beside the tables,
+// smaller ones by a flag. Generated code enters pages too, by the same rules (translate/refill.ts).
 import { Offset } from "../state.ts";
 
 export const ENTRIES = 1024;
@@ -15,12 +16,14 @@ export const Flag = {
   NG: 1,
   /** Accessible from EL0: dropped from EL1's table when PAN is set. */
   USER: 2,
+  /** From a mapping larger than 4 KiB, but of 64 KiB at most: TLBI finds its neighbours. */
+  WIDE: 4,
 } as const;
 const INVALID = 1;
 
 export class Tlb {
   readonly #i32: Int32Array;
-  /** log2 of mapping size (> 12) → mapping numbers (address >> shift) with entries in the tables. */
+  /** log2 of mapping size (> 16) → mapping numbers (address >> shift) with entries in the tables. */
   readonly #large = new Map<number, Set<number>>();
   /** True when EL1's table holds pages that EL0 can access. */
   #userInEl1 = false;
@@ -52,9 +55,9 @@ export class Tlb {
     t[e + Word.ADDEND] = addLo | 0;
     t[e + Word.ADDEND + 1] = (Math.floor(hostPage / 2 ** 32) - (hi >>> 0) - (addLo < 0 ? 1 : 0)) | 0;
     t[e + Word.PAGE] = page;
-    t[e + Word.FLAGS] = flags;
+    t[e + Word.FLAGS] = shift > 12 ? flags | Flag.WIDE : flags;
     if (el !== 0 && (flags & Flag.USER) !== 0) this.#userInEl1 = true;
-    if (shift > 12) {
+    if (shift > 16) {
       let set = this.#large.get(shift);
       if (set === undefined) this.#large.set(shift, set = new Set());
       set.add(mappingNumber(lo, hi, shift));
@@ -64,6 +67,7 @@ export class Tlb {
   /** Drops everything. */
   flush(): void {
     this.#i32.fill(INVALID, Offset.TLB_EL0 / 4, Offset.TLB_EL1 / 4 + ENTRIES * Word.COUNT);
+    this.#i32.fill(0, Offset.REGIONS / 4, Offset.FETCHED / 4); // blocks there count as noted in #large
     this.#large.clear();
     this.#userInEl1 = false;
   }
@@ -90,16 +94,22 @@ export class Tlb {
   flushPage(lo: number, hi: number): void {
     for (const [shift, set] of this.#large) {
       if (!set.has(mappingNumber(lo, hi, shift))) continue;
-      if (shift > 16) { this.flush(); return; }
-      const first = lo & -(2 ** shift);
-      for (let i = 0; i < 2 ** (shift - 12); i++) this.#dropPage(first + i * 4096);
+      this.flush();
+      return;
     }
-    this.#dropPage(lo);
+    // an entry of 4 KiB says that there are no others of its mapping
+    if (this.#single(0, lo, hi) || this.#single(1, lo, hi)) this.#dropPages(lo, 1);
+    else this.#dropPages(lo & -0x1_0000, 16);
   }
-
-  #dropPage(lo: number): void {
-    this.#drop(Tlb.index(0, lo));
-    this.#drop(Tlb.index(1, lo));
+  #single(el: number, lo: number, hi: number): boolean {
+    const e = Tlb.index(el, lo), t = this.#i32;
+    return t[e] === (lo & -4096) && (((t[e + 1] as number) ^ hi) & 0x00ff_ffff) === 0 && ((t[e + Word.FLAGS] as number) & Flag.WIDE) === 0;
+  }
+  #dropPages(lo: number, count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.#drop(Tlb.index(0, lo + i * 4096));
+      this.#drop(Tlb.index(1, lo + i * 4096));
+    }
   }
   #drop(e: number): void {
     this.#i32[e + Word.READ] = INVALID;

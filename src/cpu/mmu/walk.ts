@@ -3,6 +3,7 @@
 // Left out: stage 2, EL2/EL3 regimes, 52-bit addresses (LVA, LPA), hardware update of AF and dirty state,
 // hierarchical permission disables: none of them is advertised.
 import { slot } from "../sysreg.ts";
+import { Forbidden, Regions } from "./regions.ts";
 import { Flag } from "./tlb.ts";
 
 export const Access = { read: 0, write: 1, execute: 2 } as const;
@@ -27,6 +28,8 @@ export interface PhysicalMemory {
   readDouble(pa: number): boolean;
   readonly lo: number;
   readonly hi: number;
+  /** The host address of the RAM at an address; 0 where there is none. */
+  host(pa: number): number;
 }
 
 /** Physical address bits: ID_AA64MMFR0_EL1.PARange = 2. */
@@ -40,13 +43,11 @@ const TTBR0 = slot.TTBR0_EL1 / 4;
 const TTBR1 = slot.TTBR1_EL1 / 4;
 const MAIR = slot.MAIR_EL1 / 4;
 const SCTLR_M = 1;
+const SCTLR_A = 2;
 const SCTLR_WXN = 1 << 19;
 const OUTER = 2;
 
 /** Translates for one core. The results of `translate` stand in its fields until the next call. */
-/** Level 3 tables remembered: a power of two. */
-const REMEMBERED = 64;
-
 export class Walker {
   /** Physical address, exact. */
   pa = 0;
@@ -63,21 +64,25 @@ export class Walker {
   shift = 12;
   readonly #i32: Int32Array;
   readonly #memory: PhysicalMemory;
-  /**
-   * Level 3 tables found lately, 4K granule, by 2 MiB of virtual address: signed halves of that address, the table, and
-   * what the tables above it forbid (bits 0 to 3: EL0, writing, execution at EL1, at EL0). Tables may be remembered
-   * until TLBI by address that is not of the last level only, or any larger one. ARM DDI 0487, D8.13.
-   */
-  readonly #tag = new Int32Array(2 * REMEMBERED);
-  readonly #table = new Float64Array(REMEMBERED);
-  readonly #forbidden = new Uint8Array(REMEMBERED);
+  readonly #regions: Regions;
+  /** The last descriptor read, and whether it may be remembered as a block's. */
+  #descriptorLo = 0;
+  #descriptorHi = 0;
+  #block = false;
+  #blockShift = 21;
+  #forbidden = 0;
   constructor(i32: Int32Array, memory: PhysicalMemory) {
     this.#i32 = i32;
     this.#memory = memory;
+    this.#regions = new Regions(i32);
   }
 
   /** Forgets the tables it remembers. */
-  forget(): void { this.#tag.fill(0); }
+  forget(): void { this.#regions.clear(); }
+  /** What `translate` found was entered into the TLB: a block may be remembered from then on. */
+  entered(lo: number, hi: number): void {
+    if (this.#block) this.#regions.setBlock(lo, hi, this.#descriptorLo, this.#descriptorHi, this.#blockShift, this.#forbidden);
+  }
 
   /** Returns Fault.none, or the fault status code with its level. `lo` and `hi` are the signed halves of the address. */
   translate(access: Access, el: number, pan: boolean, lo: number, hi: number): number {
@@ -121,16 +126,16 @@ export class Walker {
     let pxn = false;
     let uxn = false;
     let level: number, table: number, width: number;
-    const place = ((lo >>> 21) ^ (hi << 11)) & (REMEMBERED - 1);
-    if (granule === 12 && this.#tag[2 * place] === ((lo & -0x20_0000) | 1) && this.#tag[2 * place + 1] === hi) {
+    const regions = this.#regions;
+    const plain = granule === 12 && paBits === PA_BITS && (sctlr & SCTLR_A) === 0;
+    const forbidden = e0pd ? Forbidden.EL0 : 0;
+    this.#block = false;
+    if (plain && regions.find(lo, hi)) {
       level = 3;
       width = 9;
-      table = this.#table[place] as number;
-      const forbidden = this.#forbidden[place] as number;
-      noEl0 = (forbidden & 1) !== 0;
-      readOnly = (forbidden & 2) !== 0;
-      pxn = (forbidden & 4) !== 0;
-      uxn = (forbidden & 8) !== 0;
+      table = regions.table;
+      pxn = (regions.forbidden & Forbidden.PX) !== 0;
+      uxn = (regions.forbidden & Forbidden.UX) !== 0;
     } else {
       level = 4 - Math.ceil((bits - granule) / stride);
       const tableBits = 3 + bits - ((3 - level) * stride + granule);
@@ -160,12 +165,7 @@ export class Walker {
         table = next;
         level++;
         width = stride;
-        if (level === 3 && granule === 12) {
-          this.#tag[2 * place] = (lo & -0x20_0000) | 1;
-          this.#tag[2 * place + 1] = hi;
-          this.#table[place] = next;
-          this.#forbidden[place] = Number(noEl0) | (Number(readOnly) << 1) | (Number(pxn) << 2) | (Number(uxn) << 3);
-        }
+        if (level === 3 && plain && !noEl0 && !readOnly) regions.setTable(lo, hi, next, memory.host(next), forbidden | (pxn ? Forbidden.PX : 0) | (uxn ? Forbidden.UX : 0));
         continue;
       }
       if (level === 3 ? (dLo & 2) === 0 : level < (granule === 12 ? 1 : 2)) return Fault.translation + level;
@@ -173,6 +173,13 @@ export class Walker {
       const page = output - ((dLo & 0xffff_f000 & inside) >>> 0);
       if (page >= paLimit) return Fault.addressSize + level;
       if ((dLo & (1 << 10)) === 0) return Fault.accessFlag + level;
+      if (level < 3) {
+        this.#block = plain && !noEl0 && !readOnly;
+        this.#blockShift = shift;
+        this.#forbidden = forbidden;
+        this.#descriptorLo = dLo;
+        this.#descriptorHi = dHi;
+      }
 
       noEl0 ||= (dLo & (1 << 6)) === 0;
       readOnly ||= (dLo & (1 << 7)) !== 0;

@@ -27,8 +27,8 @@ export class Assembler {
 
   byte(b: number): void { this.#bytes[this.at++] = b; }
   u32(v: number): void {
-    const b = this.#bytes;
-    b[this.at++] = v; b[this.at++] = v >> 8; b[this.at++] = v >> 16; b[this.at++] = v >> 24;
+    this.#code.view.setInt32(this.at, v, true);
+    this.at += 4;
   }
   /** Rewrites the rel32 that ends at `end` so that it leads to `target`. */
   patch(end: number, target: number): void { this.#code.view.setInt32(end - 4, target - end, true); }
@@ -84,6 +84,17 @@ export class Assembler {
     if (log2 === 2) this.byte(0x63);
     else { this.byte(0x0f); this.byte((signed !== 0 ? 0xbe : 0xb6) | log2); }
     this.#modRM(to, from);
+  }
+  /** to = [base + (index << scale) + disp]. */
+  loadIndexed(w: number, to: number, base: number, index: number, scale: number, disp: number): void {
+    this.#rex(w, to, index, base); this.byte(0x8b); this.#indexed(to, base, index, scale, disp);
+  }
+  storeIndexed(w: number, base: number, index: number, disp: number, from: number): void {
+    this.#rex(w, from, index, base); this.byte(0x89); this.#indexed(from, base, index, 0, disp);
+  }
+  /** to = the byte at [base + index + disp], zero-extended. */
+  extendIndexed(w: number, to: number, base: number, index: number, disp: number): void {
+    this.#rex(w, to, index, base); this.byte(0x0f); this.byte(0xb6); this.#indexed(to, base, index, 0, disp);
   }
   lea(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x8d); this.#memory(to, base, disp); }
   /** to = from turned right (BMI2); to = ~a & b (BMI1). Both need the host's `bmi`. RORX keeps EFLAGS. */

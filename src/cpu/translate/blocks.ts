@@ -6,6 +6,8 @@ import { NativeMemory } from "../../../ffi/memory.ts";
 const BITS = 18;
 const MAX = 2 ** BITS;
 const HASH_BITS = BITS + 1;
+/** Chains of blocks by virtual page. */
+const VIRTUAL_HEADS = 2 ** 16;
 const DEAD = -1;
 const FREED = -1;
 
@@ -29,7 +31,8 @@ export class BlockTable {
   readonly #nextInRam = column();
   readonly #nextInVirtual = column();
   #ram = new Map<number, number>();
-  #virtual = new Map<number, number>();
+  /** By virtual page, folded: number of the first block + 1. */
+  readonly #virtual = column(VIRTUAL_HEADS);
   /** By key: number of the block + 1, with linear probing; FREED where one has died. */
   readonly #hash = column(2 ** HASH_BITS);
   count = 0;
@@ -62,11 +65,11 @@ export class BlockTable {
     this.looked[block] = looked;
     this.incoming[block] = -1;
     this.incomingFar[block] = -1;
-    const ram = Math.floor(key / 2048), virtual = virtualPage(lo, hi);
+    const ram = Math.floor(key / 2048), virtual = virtualHead(lo, hi);
     this.#nextInRam[block] = this.#ram.get(ram) ?? -1;
     this.#ram.set(ram, block);
-    this.#nextInVirtual[block] = this.#virtual.get(virtual) ?? -1;
-    this.#virtual.set(virtual, block);
+    this.#nextInVirtual[block] = (this.#virtual[virtual] as number) - 1;
+    this.#virtual[virtual] = block + 1;
     let at = hash(key);
     while ((this.#hash[at] as number) > 0) at = (at + 1) & (2 ** HASH_BITS - 1);
     this.#hash[at] = block + 1;
@@ -78,23 +81,34 @@ export class BlockTable {
     this.key[block] = DEAD;
   }
 
-  /** The first living block of a RAM page, of the virtual page of an address; -1: there is none. */
-  firstInRam(page: number): number { return this.#first(this.#ram, this.#nextInRam, page); }
-  firstInVirtual(lo: number, hi: number): number { return this.#first(this.#virtual, this.#nextInVirtual, virtualPage(lo, hi)); }
+  /** The first living block of a RAM page; -1: there is none. Dead ones are taken out of the chain by whoever walks over them. */
+  firstInRam(page: number): number {
+    const head = this.#ram.get(page) ?? -1;
+    const first = this.#living(this.#nextInRam, head);
+    if (first !== head) this.#ram.set(page, first);
+    return first;
+  }
   /** The next one. */
-  nextInRam(block: number): number { return this.#next(this.#nextInRam, block); }
-  nextInVirtual(block: number): number { return this.#next(this.#nextInVirtual, block); }
+  nextInRam(block: number): number { return (this.#nextInRam[block] = this.#living(this.#nextInRam, this.#nextInRam[block] as number)); }
+  /** The same for the virtual page of an address. */
+  firstInVirtual(lo: number, hi: number): number {
+    const head = virtualHead(lo, hi);
+    const first = this.#living(this.#nextInVirtual, (this.#virtual[head] as number) - 1);
+    this.#virtual[head] = first + 1;
+    return this.#inPage(first, lo, hi);
+  }
+  nextInVirtual(block: number): number { return this.#inPage(this.#following(block), this.lo[block] as number, this.hi[block] as number); }
+  #following(block: number): number {
+    return (this.#nextInVirtual[block] = this.#living(this.#nextInVirtual, this.#nextInVirtual[block] as number));
+  }
+  /** `block` or the first one behind it in the chain that lies in the page of an address, whatever its tag. */
+  #inPage(block: number, lo: number, hi: number): number {
+    while (block >= 0 && ((((this.lo[block] as number) ^ lo) & -4096) !== 0 || (((this.hi[block] as number) ^ hi) & 0x00ff_ffff) !== 0)) block = this.#following(block);
+    return block;
+  }
   /** RAM pages that blocks were made from. */
   ramPages(): Iterable<number> { return this.#ram.keys(); }
 
-  /** Dead blocks are taken out of their chain by whoever walks over them. */
-  #first(heads: Map<number, number>, chain: Int32Array, page: number): number {
-    const head = heads.get(page) ?? -1;
-    const first = this.#living(chain, head);
-    if (first !== head) heads.set(page, first);
-    return first;
-  }
-  #next(chain: Int32Array, block: number): number { return (chain[block] = this.#living(chain, chain[block] as number)); }
   #living(chain: Int32Array, block: number): number {
     while (block >= 0 && this.key[block] === DEAD) block = chain[block] as number;
     return block;
@@ -103,7 +117,7 @@ export class BlockTable {
   clear(): void {
     this.count = 0;
     this.#ram = new Map();
-    this.#virtual = new Map();
+    this.#virtual.fill(0);
     this.#hash.fill(0);
   }
 }
@@ -111,5 +125,4 @@ export class BlockTable {
 /** Memory is touched as a column fills. */
 function column(rows: number = MAX): Int32Array { return new Int32Array(NativeMemory.allocate(rows * 4).window(0)); }
 const hash = (key: number): number => Math.imul(key, 0x9e37_79b1) >>> (32 - HASH_BITS);
-/** The number of the page of a 56-bit address. */
-const virtualPage = (lo: number, hi: number): number => (hi & 0x00ff_ffff) * 2 ** 20 + (lo >>> 12);
+const virtualHead = (lo: number, hi: number): number => ((lo >>> 12) ^ (hi << 4)) & (VIRTUAL_HEADS - 1);

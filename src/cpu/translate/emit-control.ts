@@ -113,12 +113,20 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     return true;
   },
   SYS: (t, f) => {
+    if (t.el === 1 && f.o === 0 && f.c === 8 && (f.k === 7 || (f.k === 3 && t.alone)) && (f.p === 5 || f.p === 7)) { // TLBI VALE1, VAALE1, and IS
+      const ends: number[] = [];
+      const site = t.slowSite();
+      t.copy(f.t, rax);
+      t.invalidatePage(ends);
+      t.endSlow(site, ends);
+      return true;
+    }
     if (t.el === 0 || f.c !== 7) return false;
     if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
       const ends: number[] = [];
       const site = t.slowSite();
       t.copy(f.t, rax);
-      tlbCheck(t, 1, false, ends);
+      tlbCheck(t, 1, false);
       t.endSlow(site, ends);
       return true;
     }
@@ -127,7 +135,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       const ends: number[] = [];
       const site = t.slowSite();
       t.copy(f.t, rax);
-      tlbCheck(t, 1, false, ends); // leaves the entry's index in rcx
+      tlbCheck(t, 1, false); // leaves the entry's index in rcx
       asm.constant(rdx, 0, 0);
       asm.aluLoadIndexed(Alu.or, 0, rdx, rbp, rcx, disp(Offset.TLB_EL1) + 4 * Word.PAGE);
       asm.shift(Shift.shl, 1, rdx, 6);
@@ -147,7 +155,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       asm.aluImm(Alu.and, 1, rax, -64);
       const ends: number[] = [];
       const site = t.slowSite();
-      tlbCheck(t, 1, true, ends);
+      tlbCheck(t, 1, true);
       asm.xZero(0);
       for (let i = 0; i < 64; i += 16) asm.x2m(X.movupsStore, 0, rax, i);
       t.endSlow(site, ends);

@@ -13,8 +13,8 @@ type Emit = boolean | void;
 const { rax, rcx, rdx, rbp } = Reg;
 const SP = 31;
 
-/** rax: guest address → host address of `size` bytes, with an EL's rights. Clobbers rcx, rdx. Failing jumps are added to `ends`. */
-export function tlbCheck(t: Translator, size: number, write: boolean, ends: number[], el: number = t.el): void {
+/** rax: guest address → host address of `size` bytes, with an EL's rights. Clobbers rcx, rdx. Within `slowSite` and `endSlow`. */
+export function tlbCheck(t: Translator, size: number, write: boolean, el: number = t.el): void {
   const { asm } = t;
   const table = disp(el === 0 ? Offset.TLB_EL0 : Offset.TLB_EL1);
   if (t.features.bmi) asm.rorx(0, rcx, rax, 7);
@@ -27,7 +27,7 @@ export function tlbCheck(t: Translator, size: number, write: boolean, ends: numb
   else asm.lea(1, rdx, rax, size - 1);
   asm.aluImm(Alu.and, 1, rdx, -4096);
   asm.aluLoadIndexed(Alu.cmp, 1, rdx, rbp, rcx, table + 4 * (write ? Word.WRITE : Word.READ));
-  ends.push(asm.jcc(CC.ne));
+  t.missed(asm.jcc(CC.ne), el, write);
   asm.aluLoadIndexed(Alu.add, 1, rax, rbp, rcx, table + 4 * Word.ADDEND);
 }
 /** rax = Rn + offset. */
@@ -67,7 +67,7 @@ function load(t: Translator, g: number, extend: number, N: number, r: number, of
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, N, offset, ends);
-  tlbCheck(t, 1 << g, false, ends, el);
+  tlbCheck(t, 1 << g, false, el);
   if (back !== 0) writeBack(t, N, back);
   fetch(t, g, extend, r, 0);
   t.endSlow(site, ends);
@@ -76,7 +76,7 @@ function store(t: Translator, g: number, N: number, r: number, offset: number, b
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, N, offset, ends);
-  tlbCheck(t, 1 << g, true, ends, el);
+  tlbCheck(t, 1 << g, true, el);
   deposit(t, g, r, 0);
   if (back !== 0) writeBack(t, N, back);
   t.endSlow(site, ends);
@@ -102,7 +102,7 @@ function loadRegister(t: Translator, f: RegForm, extend: number): Emit {
   const ends: number[] = [];
   const site = t.slowSite();
   registerOffset(t, f, f.h !== 0 ? f.g : 0, ends);
-  tlbCheck(t, 1 << f.g, false, ends);
+  tlbCheck(t, 1 << f.g, false);
   fetch(t, f.g, extend, f.t, 0);
   t.endSlow(site, ends);
   return true;
@@ -112,7 +112,7 @@ function storeRegister(t: Translator, f: RegForm): Emit {
   const ends: number[] = [];
   const site = t.slowSite();
   registerOffset(t, f, f.h !== 0 ? f.g : 0, ends);
-  tlbCheck(t, 1 << f.g, true, ends);
+  tlbCheck(t, 1 << f.g, true);
   deposit(t, f.g, f.t, 0);
   t.endSlow(site, ends);
   return true;
@@ -126,7 +126,7 @@ function loadPair(t: Translator, f: PairForm, extend: number, indexed: "post" | 
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, f.N, indexed === "post" ? 0 : by, ends);
-  tlbCheck(t, 2 << g, false, ends);
+  tlbCheck(t, 2 << g, false);
   if (indexed !== "off") writeBack(t, f.N, by);
   fetch(t, g, extend, f.t, 0);
   fetch(t, g, extend, f.u, 1 << g);
@@ -138,7 +138,7 @@ function storePair(t: Translator, f: PairForm, indexed: "post" | "off" | "pre"):
   const ends: number[] = [];
   const site = t.slowSite();
   address(t, f.N, indexed === "post" ? 0 : by, ends);
-  tlbCheck(t, 2 << g, true, ends);
+  tlbCheck(t, 2 << g, true);
   deposit(t, g, f.t, 0);
   deposit(t, g, f.u, 1 << g);
   if (indexed !== "off") writeBack(t, f.N, by);
@@ -153,7 +153,7 @@ function ordered(t: Translator, f: { g: number; N: number; t: number }, write: b
     t.asm.testImm(0, rax, (1 << f.g) - 1);
     ends.push(t.asm.jcc(CC.ne));
   }
-  tlbCheck(t, 1 << f.g, write, ends);
+  tlbCheck(t, 1 << f.g, write);
   if (write) deposit(t, f.g, f.t, 0);
   else fetch(t, f.g, 0, f.t, 0);
   t.endSlow(site, ends);
@@ -165,7 +165,7 @@ function aligned(t: Translator, N: number, size: number, write: boolean, ends: n
     t.asm.testImm(0, rax, size - 1);
     ends.push(t.asm.jcc(CC.ne));
   }
-  tlbCheck(t, size, write, ends);
+  tlbCheck(t, size, write);
 }
 function storeSized(t: Translator, g: number, from: number): void {
   if (g === 0) t.asm.store8(rax, 0, from);
@@ -245,7 +245,7 @@ function loadExclusive(t: Translator, f: { g: number; N: number; t: number }): v
   }
   asm.store(1, rbp, EXCL.va, rax);
   asm.storeImm(0, rbp, EXCL.valid, 0); // until the access has succeeded
-  tlbCheck(t, 1 << f.g, false, ends);
+  tlbCheck(t, 1 << f.g, false);
   asm.extend(0, f.g, 0, rcx, rax, 0);
   asm.store(1, rbp, EXCL.data, rcx);
   asm.storeImm(0, rbp, EXCL.size, 1 << f.g);
@@ -264,7 +264,7 @@ function loadExclusivePair(t: Translator, f: ExclusivePair): void {
   ends.push(asm.jcc(CC.ne));
   asm.store(1, rbp, EXCL.va, rax);
   asm.storeImm(0, rbp, EXCL.valid, 0); // until the access has succeeded
-  tlbCheck(t, size, false, ends);
+  tlbCheck(t, size, false);
   asm.load(w, rcx, rax, 0);
   asm.load(w, rdx, rax, 4 << w);
   asm.store(1, rbp, EXCL.data, rcx);
@@ -288,7 +288,7 @@ function storeExclusivePair(t: Translator, f: ExclusivePair & { s: number }): vo
   fails.push(asm.jcc(CC.ne));
   asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
   fails.push(asm.jcc(CC.ne));
-  tlbCheck(t, size, true, ends);
+  tlbCheck(t, size, true);
   asm.load(w, rcx, rax, 0);
   asm.aluLoad(Alu.cmp, w, rcx, rbp, EXCL.data);
   fails.push(asm.jcc(CC.ne));
@@ -318,7 +318,7 @@ function storeExclusive(t: Translator, f: Atomic): void {
   fails.push(asm.jcc(CC.ne));
   asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
   fails.push(asm.jcc(CC.ne));
-  tlbCheck(t, 1 << f.g, true, ends);
+  tlbCheck(t, 1 << f.g, true);
   asm.extend(0, f.g, 0, rcx, rax, 0);
   asm.aluLoad(Alu.cmp, 1, rcx, rbp, EXCL.data);
   fails.push(asm.jcc(CC.ne));
@@ -341,7 +341,7 @@ function loadLiteral(t: Translator, f: { i: number; t: number }, g: number, exte
   const ends: number[] = [];
   const site = t.slowSite();
   literal(t, f.i);
-  tlbCheck(t, 1 << g, false, ends);
+  tlbCheck(t, 1 << g, false);
   fetch(t, g, extend, f.t, 0);
   t.endSlow(site, ends);
 }
@@ -438,7 +438,7 @@ function moveVector(t: Translator, write: boolean, g: number, N: number, r: numb
   const from = write ? stored(t, g, r) : 0;
   const site = t.slowSite();
   address(t, N, offset, ends);
-  tlbCheck(t, 1 << g, write, ends);
+  tlbCheck(t, 1 << g, write);
   if (write) depositVector(t, g, from, 0);
   else fetchVector(t, g, r, 0);
   if (back !== 0) writeBack(t, N, back);
@@ -456,7 +456,7 @@ function movePair(t: Translator, write: boolean, f: VectorPair, indexed: "post" 
   const first = write ? stored(t, g, f.x) : 0, second = write ? stored(t, g, f.w) : 0;
   const site = t.slowSite();
   address(t, f.N, indexed === "post" ? 0 : by, ends);
-  tlbCheck(t, 2 << g, write, ends);
+  tlbCheck(t, 2 << g, write);
   if (write) {
     depositVector(t, g, first, 0);
     depositVector(t, g, second, 1 << g);
@@ -476,7 +476,7 @@ function moveRegister(t: Translator, write: boolean, f: { g: number; q: number; 
   const from = write ? stored(t, g, f.x) : 0;
   const site = t.slowSite();
   registerOffset(t, f, f.h !== 0 ? g : 0, ends);
-  tlbCheck(t, 1 << g, write, ends);
+  tlbCheck(t, 1 << g, write);
   if (write) depositVector(t, g, from, 0);
   else fetchVector(t, g, f.x, 0);
   t.endSlow(site, ends);
@@ -487,7 +487,7 @@ function vectorLiteral(t: Translator, f: { i: number; x: number }, g: number): v
   t.ready(Ready.simd);
   const site = t.slowSite();
   literal(t, f.i);
-  tlbCheck(t, 1 << g, false, ends);
+  tlbCheck(t, 1 << g, false);
   fetchVector(t, g, f.x, 0);
   t.endSlow(site, ends);
 }

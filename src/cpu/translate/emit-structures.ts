@@ -43,7 +43,7 @@ function whole(t: Translator, f: Structure, post: Post | undefined, load: boolea
   if (!load) for (let k = 0; k < n; k++) t.vectors.read(register(f.x, k), size);
   const site = t.slowSite();
   address(t, f.N, 0, ends);
-  tlbCheck(t, n * size, !load, ends);
+  tlbCheck(t, n * size, !load);
   for (let k = 0; k < n; k++) {
     if (load) {
       const to = t.vectors.fresh();
@@ -157,7 +157,7 @@ function interleaved(t: Translator, f: Structure, post: Post | undefined, load: 
   const from = load ? [] : Array.from({ length: n }, (_, k) => t.vectors.read(register(f.x, k), 16));
   const site = t.slowSite();
   address(t, f.N, 0, ends);
-  tlbCheck(t, n * size, !load, ends);
+  tlbCheck(t, n * size, !load);
   if (load) loadStructures(t, f, n).forEach((to, k) => t.vectors.set(register(f.x, k), to, size));
   else storeStructures(t, f, n, from);
   advance(t, f.N, post, n * size);
@@ -178,7 +178,7 @@ function single(t: Translator, f: Lane, post: Post | undefined, load: boolean, n
   const from = Array.from({ length: n }, (_, k) => t.vectors.read(register(f.x, k), 16));
   const site = t.slowSite();
   address(t, f.N, 0, ends);
-  tlbCheck(t, n << g, !load, ends);
+  tlbCheck(t, n << g, !load);
   const w = g === 3 ? 1 : 0;
   from.forEach((r, k) => {
     if (!load) {
@@ -200,7 +200,7 @@ function replicate(t: Translator, f: Structure, post: Post | undefined, n: numbe
   const { asm } = t;
   const site = t.slowSite();
   address(t, f.N, 0, ends);
-  tlbCheck(t, n << f.g, false, ends);
+  tlbCheck(t, n << f.g, false);
   for (let k = 0; k < n; k++) {
     const to = t.vectors.fresh();
     if (f.g < 2) {

@@ -39,6 +39,7 @@ import { emitThree } from "./emit-three.ts";
 import { emitTwo } from "./emit-two.ts";
 import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
+import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
 import { BLOCK_LIMIT, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
@@ -120,7 +121,9 @@ export class Engine {
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
     this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit, codeLines);
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
-    this.#translator.setCommon(exit, indirect, makeReady);
+    const ram = cpu.memory.main;
+    const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));
+    this.#translator.setCommon(exit, indirect, makeReady, refill, emitInvalidate(this.#asm));
     this.#enter = code.entry(enter);
     this.#first = this.#asm.at;
     this.#faults = faultHandler(code);
@@ -231,8 +234,8 @@ export class Engine {
     x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp : Ready.simd);
   }
 
-  /** As `execute` of the interpreter: up to about `limit` instructions; returns how many. */
-  execute(limit: number): number {
+  /** As `execute` of the interpreter: up to `limit` instructions, or up to a block that has more; returns how many. */
+  execute(limit: number, exact: boolean): number {
     const cpu = this.#cpu;
     const { x, state } = cpu;
     const flags = state.u16;
@@ -274,7 +277,7 @@ export class Engine {
         case SiteKind.budget: {
           x[BUDGET] = (x[BUDGET] as number) + (sites.left[site] as number);
           const left = x[BUDGET] as number;
-          if (left <= 0) return limit - left;
+          if (left <= 0 || (!exact && left < limit)) return limit - left;
           // fewer left than the block has: one by one
           cpu.progressBefore = limit - left;
           const n = execute(cpu, left);
@@ -363,20 +366,21 @@ export class Engine {
     let block = blocks.find(key);
     if (block < 0 || blocks.lo[block] !== lo || blocks.hi[block] !== hi) {
       if (block >= 0) this.#drop(block);
-      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 1024) this.wipe();
+      if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 8192) this.wipe();
       const start = this.#asm.at;
+      this.#translator.alone = cpu.peers.length === 1;
       const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, lo, hi);
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
-      const { looked } = this.#translator;
+      const { looked, looks } = this.#translator;
       const words = this.#pooled;
       for (let i = 0; i < n; i++) this.#pool[words + i] = cpu.code[first + i] as number;
-      for (let i = 0; i < looked.length; i++) this.#pool[words + n + i] = looked[i] as number;
-      this.#pooled += n + looked.length;
-      block = blocks.add(key, lo, hi, start, words, n, looked.length);
+      for (let i = 0; i < looks; i++) this.#pool[words + n + i] = looked[i] as number;
+      this.#pooled += n + looks;
+      block = blocks.add(key, lo, hi, start, words, n, looks);
       this.translated += n;
       const { codeLines } = cpu.memory, word = (lo & 4095) >>> 2;
       for (let i = word & -16; i < word + n; i += 16) codeLines.add(ramPage, i);
-      for (let i = 0; i < looked.length; i += 2) codeLines.add(ramPage, looked[i] as number);
+      for (let i = 0; i < looks; i += 2) codeLines.add(ramPage, looked[i] as number);
     }
     const { at, entries } = JUMP[el] as { at: number; entries: number };
     const slot = at + ((lo >>> 2) & (entries - 1)) * 4;
@@ -489,6 +493,7 @@ export class Engine {
     this.#last = -1;
     this.#reached.length = 0;
     this.#blocks.clear();
+    this.#cpu.forgetFetched();
     this.#clearJumps(0);
     this.#clearJumps(1);
   }

@@ -52,8 +52,19 @@ interface Cold {
   /** For SIMD&FP that is not ready: the bits of `Ready` that it needs. */
   readonly ready: number;
   readonly back: number;
+  /** An access that missed the TLB: tried again when the page can be entered. */
+  readonly miss: Miss | undefined;
 }
-interface Decoded { readonly word: number; readonly entry: Translation | undefined; readonly f: Fields }
+/** A jump taken where the TLB missed; `back` is behind it. */
+interface Miss { readonly end: number; readonly el: number; readonly write: boolean; readonly back: number }
+interface Decoded {
+  readonly word: number;
+  readonly entry: Translation | undefined;
+  readonly f: Fields;
+  /** The emitter leaves EFLAGS alone; SP stays a multiple of 16 if it was one. */
+  readonly keepsHostFlags: boolean;
+  readonly keepsSp: boolean;
+}
 
 /** Where the pinned guest registers live. Index: guest register (31 SP, 32 ZR); -1: in memory. */
 const PIN: readonly number[] = Array.from({ length: 33 }, (_, r) =>
@@ -64,15 +75,23 @@ export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host,
 export const disp = (offset: number): number => offset - 0x80;
 const FLAGS = disp(Offset.HOST_FLAGS);
 /** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
-const DECODED_BITS = 13;
+const DECODED_BITS = 15;
 /** Instructions in one block at most. */
 export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
 const CONDITION = [CC.e, CC.ne, CC.ae, CC.b, CC.s, CC.ns, CC.o, CC.no, CC.a, CC.be, CC.ge, CC.l, CC.g, CC.le] as const;
 
-/** Whether the emitter leaves EFLAGS alone. */
-const keepsHostFlags = (d: Decoded): boolean =>
-  d.entry !== undefined && (d.entry.keepsHostFlags || (d.entry.name === "ORR_reg" && d.f["n"] === ZR && d.f["i"] === 0));
+const keepsHostFlags = (entry: Translation | undefined, f: Fields): boolean =>
+  entry !== undefined && (entry.keepsHostFlags || (entry.name === "ORR_reg" && f["n"] === ZR && f["i"] === 0));
+function keepsSp(entry: Translation | undefined, f: Fields): boolean {
+  if (entry === undefined || entry.emit === undefined) return false;
+  if (f["D"] === 31) return (entry.name === "ADD_imm" || entry.name === "SUB_imm") && f["N"] === 31 && ((f["i"] as number) & 15) === 0;
+  if (f["N"] !== 31) return true;
+  if (/^(LD|ST)[1-4].*_post$/.test(entry.name)) return false;
+  if (!/_p(re|ost)$/.test(entry.name)) return true;
+  const by = (f["i"] as number) * (/^(LDP|STP)/.test(entry.name) ? 4 << (f["g"] ?? 0) : 1);
+  return (by & 15) === 0;
+}
 
 /** A form of a flag-setting encoding that is UNDEFINED: it sets nothing, and the exception saves NZCV. */
 const reservedSetter = ({ entry, f }: Decoded): boolean => {
@@ -115,8 +134,15 @@ export class Translator {
   #index = 0;
   #flagsLive = false;
   #spAligned = false;
+  /** Its instructions. These lists are used again for each block, and have counts: emptying an array gives its room away. */
+  readonly #list: Decoded[] = [];
   /** Slow paths to emit behind the block: jump ends, and where to come back. */
   readonly #cold: Cold[] = [];
+  #colds = 0;
+  /** Jumps that leave the block for good, with their sites. */
+  readonly #leaveEnd: number[] = [];
+  readonly #leaveSite: number[] = [];
+  #leaves = 0;
   #current: Decoded | undefined;
 
   readonly #blockLimit: number;
@@ -135,12 +161,18 @@ export class Translator {
     this.sites = sites;
     this.#decoder = new Decoder(entries);
   }
-  /** Host offsets of the common code: the exit, the indirect jumps of EL0 and EL1, and what makes SIMD&FP ready. */
-  setCommon(exit: number, indirect: readonly number[], makeReady: number): void {
+  /** Host offsets of the common code: the exit, the indirect jumps of EL0 and EL1, what makes SIMD&FP ready, what refills the TLB (by EL * 2 + write), TLBI by address. */
+  setCommon(exit: number, indirect: readonly number[], makeReady: number, refill: readonly number[], invalidate: number): void {
     this.#exit = exit;
     this.#indirect = indirect;
     this.#makeReady = makeReady;
+    this.#refill = refill;
+    this.#invalidate = invalidate;
   }
+  #refill: readonly number[] = [];
+  #invalidate = 0;
+  /** There is one core: what reaches all reaches this. */
+  alone = false;
   #makeReady = 0;
 
   #decode(word: number): Decoded {
@@ -148,7 +180,8 @@ export class Translator {
     let d = this.#decoded[at];
     if (d === undefined || d.word !== word) {
       const entry = this.#decoder.find(word >>> 0);
-      d = { word, entry, f: entry === undefined ? {} : extract(entry, word >>> 0) };
+      const f = entry === undefined ? {} : extract(entry, word >>> 0);
+      d = { word, entry, f, keepsHostFlags: keepsHostFlags(entry, f), keepsSp: keepsSp(entry, f) };
       this.#decoded[at] = d;
     }
     return d;
@@ -160,29 +193,30 @@ export class Translator {
    */
   translate(page: CodePage, el: number, lo: number, hi: number): number {
     const first = (lo & 4095) >>> 2;
-    const list: Decoded[] = [];
-    for (let i = first; i < 1024 && list.length < this.#blockLimit; i++) {
+    const list = this.#list;
+    let length = 0;
+    for (let i = first; i < 1024 && length < this.#blockLimit; i++) {
       const d = this.#decode(page.words[page.base + i] as number);
-      list.push(d);
+      list[length++] = d;
       if (d.entry === undefined || d.entry.ends) break;
     }
     const asm = this.asm;
     this.el = el;
-    this.#length = list.length;
+    this.#length = length;
     this.#flagsLive = false;
     this.#spAligned = false;
     this.#blockReady = 0;
     this.#saveTaken = this.#saveNext = false;
-    this.#cold.length = 0;
+    this.#colds = this.#leaves = 0;
     this.vectors.clear();
-    this.looked.length = 0;
+    this.looks = 0;
 
     // head
-    asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), list.length);
-    this.#leave(asm.jcc(CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, list.length, 0));
+    asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), length);
+    this.#leave(asm.jcc(CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, length, 0));
 
     let ended = false;
-    for (let i = 0; i < list.length; i++) {
+    for (let i = 0; i < length; i++) {
       const d = list[i] as Decoded;
       this.#marks?.push(asm.at);
       this.#index = i;
@@ -191,23 +225,28 @@ export class Translator {
       this.pcLo = low | 0;
       this.pcHi = hi; // a block stays in its page
       const { entry } = d;
-      this.#saveNeeded = entry?.writesFlags === true && this.#mustSave(list, i, page, first);
+      this.#saveNeeded = entry?.writesFlags === true && this.#mustSave(i, page, first);
       if (entry === undefined || entry.system) this.vectors.flush();
       let emitted = false;
       if (entry?.emit !== undefined) emitted = entry.emit(this, d.f as never) !== false;
       if (!emitted) this.#interpret(d.word);
-      if (!emitted || (!keepsHostFlags(d) && entry?.writesFlags !== true)) this.#flagsLive = false;
+      if (!emitted || (!d.keepsHostFlags && entry?.writesFlags !== true)) this.#flagsLive = false;
       if (!emitted && entry?.system === true) this.#blockReady = 0;
       ended = emitted && entry?.ends === true;
-      if (!this.#keepsSp(entry, d.f)) this.#spAligned = false;
+      if (!d.keepsSp) this.#spAligned = false;
     }
     if (!ended) {
       this.vectors.flush();
-      const low = (lo >>> 0) + 4 * list.length;
+      const low = (lo >>> 0) + 4 * length;
       this.goto(low | 0, low > 0xffff_ffff ? (hi + 1) | 0 : hi);
     }
-    for (const cold of this.#cold) this.#emitCold(cold);
-    return list.length;
+    for (let i = 0; i < this.#leaves; i++) {
+      asm.patch(this.#leaveEnd[i] as number, asm.at);
+      asm.constant(Reg.rax, this.#leaveSite[i] as number, 0);
+      asm.patch(asm.jmp(), this.#exit);
+    }
+    for (let i = 0; i < this.#colds; i++) this.#emitCold(this.#cold[i] as Cold);
+    return length;
   }
   #marks: number[] | undefined;
   /** Which instruction of a block the code at an offset from its start belongs to: by making the block again. */
@@ -219,8 +258,13 @@ export class Translator {
     this.#marks = undefined;
     return index;
   }
-  #emitCold({ ends, site, spill, reload, ready, back }: Cold): void {
+  #emitCold({ ends, site, spill, reload, ready, back, miss }: Cold): void {
     const { asm } = this;
+    if (miss !== undefined) {
+      asm.patch(miss.end, asm.at);
+      asm.patch(asm.call(), this.#refill[miss.el * 2 + Number(miss.write)] as number);
+      asm.patch(asm.jcc(CC.ne), miss.back);
+    }
     for (const end of ends) asm.patch(end, asm.at);
     if (ready !== 0) {
       asm.patch(asm.call(), this.#makeReady);
@@ -236,43 +280,46 @@ export class Translator {
     asm.patch(asm.jmp(), back);
   }
   /** A jump that leaves the block where no vector register is held. */
-  #leave(end: number, site: number): void { this.#cold.push({ ends: [end], site, spill: undefined, reload: undefined, ready: 0, back: 0 }); }
+  #leave(end: number, site: number): void {
+    this.#leaveEnd[this.#leaves] = end;
+    this.#leaveSite[this.#leaves++] = site;
+  }
 
   // --- flags -------------------------------------------------------------------------------------------------------
 
   #saveNeeded = false;
   /** Words beyond the block that its code depends on: index within the page, word. */
   readonly looked: number[] = [];
+  looks = 0;
   /** Whether the flags that instruction `i` sets must go to memory. */
-  #mustSave(list: readonly Decoded[], i: number, page: CodePage, first: number): boolean {
+  #mustSave(i: number, page: CodePage, first: number): boolean {
+    const list = this.#list, length = this.#length;
     let clobbered = false;
     this.#saveTaken = this.#saveNext = false;
     if (this.exactFlags) return true;
-    for (let j = i + 1; j < list.length; j++) {
+    for (let j = i + 1; j < length; j++) {
       const { entry } = list[j] as Decoded;
       if (entry === undefined || entry.emit === undefined) return true; // the interpreter may read them, or fault
       if (entry.readsSavedFlags || (entry.readsFlags && clobbered)) return true;
       if (entry.writesFlags) return reservedSetter(list[j] as Decoded);
-      if (!keepsHostFlags(list[j] as Decoded)) clobbered = true;
+      if (!(list[j] as Decoded).keepsHostFlags) clobbered = true;
     }
-    const last = list[list.length - 1] as Decoded;
+    const last = list[length - 1] as Decoded;
     if (!clobbered && last.entry?.name === "B_cond" && (last.f["c"] as number) < 14) { // on one way out, perhaps
-      const at = first + list.length - 1;
+      const at = first + length - 1;
       const taken = this.#deadAt(page, at + (((last.f["i"] as number) << 13) >> 13)), next = this.#deadAt(page, at + 1);
       if (!taken && !next) return true;
       this.#saveTaken = !taken;
       this.#saveNext = !next;
       return false;
     }
-    return !this.#deadAfter(list, page, first);
+    return !this.#deadAfter(last, first + length - 1, page);
   }
   /** The block ends with a B.cond, EFLAGS hold NZCV there, and must be saved on this way out of it. */
   #saveTaken = false;
   #saveNext = false;
   /** True when every way out of the block sets the flags before it reads them, as far as this page shows. */
-  #deadAfter(list: readonly Decoded[], page: CodePage, first: number): boolean {
-    const last = list[list.length - 1] as Decoded;
-    const at = first + list.length - 1;
+  #deadAfter(last: Decoded, at: number, page: CodePage): boolean {
     const name = last.entry?.name;
     const step = (bits: number): number => (((last.f["i"] as number) << (32 - bits)) >> (32 - bits));
     const fallsTo = at + 1;
@@ -288,7 +335,8 @@ export class Translator {
   }
   #deadAt(page: CodePage, index: number): boolean {
     for (let i = index, seen = 0; i >= 0 && i < 1024 && seen < 12; i++, seen++) {
-      this.looked.push(i, page.words[page.base + i] as number);
+      this.looked[this.looks++] = i;
+      this.looked[this.looks++] = page.words[page.base + i] as number;
       const d = this.#decode(page.words[page.base + i] as number);
       const { entry } = d;
       if (entry === undefined || entry.emit === undefined || entry.readsFlags) return false;
@@ -420,7 +468,7 @@ export class Translator {
     this.asm.test8(Reg.rbp, disp(Offset.READY), bits);
     const end = this.asm.jcc(CC.e);
     const site = this.sites.add(SiteKind.unready, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
-    this.#cold.push({ ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at });
+    this.#cold[this.#colds++] = { ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at, miss: undefined };
     this.#blockReady |= bits | Ready.simd;
     this.#flagsLive = false;
   }
@@ -432,7 +480,19 @@ export class Translator {
   #spill: number[] | undefined;
   endSlow(site: number, ends: readonly number[]): void {
     this.sites.setResume(site, this.asm.at);
-    this.#cold.push({ ends, site, spill: this.#spill, reload: this.vectors.held(), ready: 0, back: this.asm.at });
+    this.#cold[this.#colds++] = { ends, site, spill: this.#spill, reload: this.vectors.held(), ready: 0, back: this.asm.at, miss: this.#miss };
+    this.#miss = undefined;
+  }
+  #miss: Miss | undefined;
+  /** The jump taken where the TLB missed, one in an instruction: rax is the address, rdx the page of the last byte. */
+  missed(end: number, el: number, write: boolean): void {
+    if (this.#miss !== undefined) throw new Error("an instruction has one access");
+    this.#miss = { end, el, write, back: this.asm.at };
+  }
+  /** TLBI by the operand in rax, last level. */
+  invalidatePage(ends: number[]): void {
+    this.asm.patch(this.asm.call(), this.#invalidate);
+    ends.push(this.asm.jcc(CC.e));
   }
   /** A jump that leaves behind this instruction, for the engine to look at interrupts. */
   lookBehind(end: number): void {
@@ -445,13 +505,5 @@ export class Translator {
     this.asm.testImm(0, Reg.r15, 15);
     ends.push(this.asm.jcc(CC.ne));
     this.#spAligned = true;
-  }
-  /** SP stays a multiple of 16 if it was one. */
-  #keepsSp(entry: Translation | undefined, f: Fields): boolean {
-    if (entry === undefined || entry.emit === undefined) return false;
-    if (f["D"] === 31) return (entry.name === "ADD_imm" || entry.name === "SUB_imm") && f["N"] === 31 && ((f["i"] as number) & 15) === 0;
-    if (f["N"] === 31 && /^(LD|ST)[1-4].*_post$/.test(entry.name)) return false;
-    if (f["N"] === 31 && /_p(re|ost)$/.test(entry.name)) return /^(LDP|STP)/.test(entry.name) ? ((f["i"] as number) * (4 << (f["g"] ?? 0)) & 15) === 0 : ((f["i"] as number) & 15) === 0;
-    return true;
   }
 }
