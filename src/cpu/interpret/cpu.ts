@@ -18,6 +18,7 @@ import type { Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
 import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
 import { CONDITIONS, execute } from "./hot.ts";
+import type { TranslationListener } from "../translation-listener.ts";
 
 export const Next = 0;
 export const Jump = 1;
@@ -52,17 +53,6 @@ const CPACR = slot.CPACR_EL1 / 4;
 const SCTLR = slot.SCTLR_EL1 / 4;
 const CNTV = { ctl: slot.CNTV_CTL_EL0 / 4, cval: slot.CNTV_CVAL_EL0 / 4 };
 const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
-
-/** Generated code: executes in the interpreter's place and hears of what may end its validity. */
-export interface TranslationListener {
-  /** As `execute` in hot.ts. */
-  execute(limit: number, exact: boolean): number;
-  flushAll(): void;
-  flushNonGlobal(): void;
-  flushPage(lo: number, hi: number): void;
-  invalidateLine(ramPage: number, offset: number): void;
-  invalidateAll(): void;
-}
 
 /** What a core is wired to. */
 export interface CpuWires {
