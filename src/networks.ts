@@ -4,8 +4,10 @@ import type { Link } from "./net/wires.ts";
 import { Stack } from "./net/stack.ts";
 import { FrameRing } from "./frame-ring.ts";
 import { checkNets, defaultMac, DEFAULT_MTU, parseEndpoint, parseMac, type NetOptions, type PublishOptions } from "./host/net/options.ts";
+import { FrameStream } from "./host/net/frame-stream.ts";
 import { PcapFile } from "./host/net/pcap.ts";
 import { hostSockets, listen, listenDatagrams, type Listener } from "./host/net/sockets.ts";
+import { Tap } from "./host/net/tap.ts";
 import { DRIVER, newRings, type NetStart } from "./machine-net.ts";
 
 /** struct virtio_net_hdr. */
@@ -140,7 +142,9 @@ export class Networks {
   }
   async #open(options: NetOptions, index: number, publish: readonly PublishOptions[]): Promise<void> {
     if (options.kind === "user") return await this.#openUser(options, index, publish);
-    throw new Error(`there is no network ${options.kind} yet`);
+    const line = new Interface(this, options, index, options.kind === "tap");
+    this.#interfaces.push(line);
+    line.backEnd = options.kind === "tap" ? Tap.open(options, line) : await FrameStream.open(options, line);
   }
   async #openUser(options: NetOptions, index: number, publish: readonly PublishOptions[]): Promise<void> {
     const line = new Interface(this, options, index, true);

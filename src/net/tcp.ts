@@ -221,10 +221,13 @@ export class TcpConnection {
     this.#payload(s);
     this.#transmit();
   }
-  /** Sends the acknowledgement that is due, once for all that came. */
+  /**
+   * Sends the acknowledgement that is due, once for all that came. Its number is the highest ever sent, also while something
+   * before it goes out again: with a lower one the other side would take it for old, and not read it.
+   */
   flush(): void {
     if (this.#dead || this.#state === "waiting" || this.#state === "syn-sent") return;
-    if (this.#ackNow || this.#unacked >= 2 * this.#mss) this.#emit({ seq: this.#nxt, flags: Flag.ACK });
+    if (this.#ackNow || this.#unacked >= 2 * this.#mss) this.#emit({ seq: this.#max, flags: Flag.ACK });
     else if (this.#unacked > 0) this.#ackAt ??= this.#wires.now() + DELAYED_ACK;
   }
 
@@ -254,7 +257,7 @@ export class TcpConnection {
     }
     this.#una = s.ack;
     this.#establish(s);
-    this.#emit({ seq: this.#nxt, flags: Flag.ACK });
+    this.#emit({ seq: this.#max, flags: Flag.ACK });
     this.#transmit();
   }
   #establish(s: TcpSegment): void {

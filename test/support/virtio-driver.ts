@@ -87,6 +87,16 @@ export class Driver {
     this.w(Reg.QueueReady, 1);
     return this;
   }
+  /** A further queue on the same memory, for devices with several: what is offered is for all of them. */
+  setQueueAt(index: number): this {
+    this.w(Reg.QueueSel, index);
+    this.w(Reg.QueueNum, this.size);
+    this.w(Reg.DescLow, this.desc);
+    this.w(Reg.DriverLow, this.avail);
+    this.w(Reg.DeviceLow, this.used);
+    this.w(Reg.QueueReady, 1);
+    return this;
+  }
   /** A device that is ready for requests. */
   start(without: number = Feature.EVENT_IDX, size: number = this.size): this {
     this.negotiate(without).setQueue(size);
