@@ -121,21 +121,23 @@ export class VirtioNet implements VirtioDevice {
       port.release();
     }
   }
-  /** Copies a record into the gathered buffers and gives them back, those that it does not need too. */
+  /** Copies a record into as many of the gathered buffers as it needs, and gives these back. */
   #deliver(record: Uint8Array, transport: VirtioTransport): void {
     const written: number[] = [];
-    record[NetHeader.num_buffers] = this.#gathered.length & 0xff; // 5.1.6.4.1: 1 without MRG_RXBUF
-    record[NetHeader.num_buffers + 1] = this.#gathered.length >> 8;
+    let count = 0;
+    for (let room = 0; room < record.length; count++) room += (this.#gathered[count] as Chain).writableLength;
+    const chains = this.#gathered.splice(0, count);
+    record[NetHeader.num_buffers] = count & 0xff; // 5.1.6.4.1: 1 without MRG_RXBUF
+    record[NetHeader.num_buffers + 1] = count >> 8;
     let done = 0;
-    for (const chain of this.#gathered) {
+    for (const chain of chains) {
       const part = Math.min(chain.writableLength, record.length - done);
       chain.write(0, record.subarray(done, done + part));
       written.push(part);
       done += part;
     }
-    transport.completeAll(RX, this.#gathered, written);
-    this.#gathered = [];
-    this.#gatheredLength = 0;
+    transport.completeAll(RX, chains, written);
+    this.#gatheredLength = this.#gathered.reduce((sum, chain) => sum + chain.writableLength, 0);
   }
   /** False when the record leaves something to a driver that did not accept it: it is of an earlier driver. */
   #understood(record: Uint8Array): boolean {

@@ -110,6 +110,9 @@ for device in /sys/bus/virtio/devices/*; do
   modprobe "$alias" 2>/dev/null
 done
 
+# An address for the first network interface, while the shell starts.
+[ -e /sys/class/net/eth0 ] && { modprobe af_packet 2>/dev/null; udhcpc -i eth0 -q -n -t 5 -T 1 >/dev/null 2>&1; } &
+
 # PID 1's signals, as BusyBox's own init has them.
 trap 'sync; poweroff -f' USR1 USR2
 trap 'sync; reboot -f' TERM
