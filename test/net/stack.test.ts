@@ -169,6 +169,21 @@ describe("UDP", () => {
     guest.datagrams[0]!.events.data({ address: OUT, port: 7 }, new Uint8Array(4000));
     expect(guest.take().map(frame => readIpv4(frame.subarray(14))!.fragment?.offset)).toEqual([0, 1480, 2960]);
   });
+  test("published: a datagram from outside comes from the gateway, and its answer goes back", () => {
+    const guest = new NetGuest();
+    const answers: string[] = [];
+    const from = (port: number): void => guest.stack.incomingDatagram({ address: "127.0.0.1", port }, "127.0.0.1 5353", 9000, ascii("hello"), bytes_ => void answers.push(`${port} ${Buffer.from(bytes_).toString()}`));
+    from(1111);
+    from(2222);
+    from(1111);
+    const seen = guest.answers().map(({ from: source, datagram }) => [addressText(source), datagram.to, datagram.from]);
+    expect(seen.map(one => one.slice(0, 2))).toEqual([["10.0.2.2", 9000], ["10.0.2.2", 9000], ["10.0.2.2", 9000]]);
+    const [first, second, third] = seen.map(one => one[2] as number);
+    expect([first === third, first === second]).toEqual([true, false]);
+    guest.udp("10.0.2.2", first!, ascii("one"), 9000);
+    guest.udp("10.0.2.2", second!, ascii("two"), 9000);
+    expect(answers).toEqual(["1111 one", "2222 two"]);
+  });
   test("E5: 70,000 flows stay bounded, idle ones end, and a new one works", () => {
     const guest = new NetGuest();
     for (let port = 1; port < 65_536; port++) guest.udp(OUT, 9, ascii("x"), port);
