@@ -116,8 +116,8 @@ describe("two machines on a cable", () => {
       await command(a, "ip addr add 10.9.0.1/24 dev eth0; ip link set eth0 up");
       await command(b, "ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up");
       expect(await command(b, "ping -c 3 -i 0.2 10.9.0.1 | grep -o '3 packets received'")).toBe("3 packets received\r\n");
-      await command(a, "dd if=/dev/zero bs=64k count=64 2>/dev/null | nc -l -p 5000 &");
-      expect(await command(b, "sleep 1; nc 10.9.0.1 5000 < /dev/null | wc -c")).toBe("4194304\r\n");
+      await command(a, "mkdir /tmp/www; dd if=/dev/zero of=/tmp/www/zeros bs=64k count=64 2>/dev/null; httpd -p 80 -h /tmp/www");
+      expect(await command(b, "wget -q -O - http://10.9.0.1/zeros | wc -c")).toBe("4194304\r\n");
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,7 +1,7 @@
 // test/net/stack.test.ts — the user network with a guest that is honest, and one that is not: section E of the list of adversarial
 // cases. Sockets of the host are played.
 import { describe, expect, test } from "bun:test";
-import { DHCP_DISCOVER, DNS_QUERY } from "../fuzz/targets.ts";
+import { DHCP_DISCOVER, DNS_QUERY } from "../fuzz/net.ts";
 import { addressText, canonical } from "../../src/net/address.ts";
 import { get16, put16 } from "../../src/net/bytes.ts";
 import { readDhcp } from "../../src/net/pdu/dhcp.ts";
