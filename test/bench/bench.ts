@@ -30,12 +30,16 @@ const pairs = Number(given.pairs);
 /** Rows that need another guest: alone, or with each other. */
 const DISK_ROWS = ["login", "fio"];
 const rowsAsked = given.rows?.flatMap(row => row.split(","));
+if (rowsAsked?.length === 1 && rowsAsked[0] === "iperf" && Number.isInteger(pairs) && pairs > 0 && process.platform === "linux") {
+  const { iperfRow } = await import("./iperf.ts");
+  process.exit(await iperfRow(pairs, directory));
+}
 if (rowsAsked !== undefined && rowsAsked.every(row => DISK_ROWS.includes(row)) && Number.isInteger(pairs) && pairs > 0 && process.platform === "linux") {
   const { diskRows } = await import("./disk.ts");
   process.exit(await diskRows(rowsAsked, pairs, directory));
 }
 if (!Number.isInteger(pairs) || pairs < 1 || given.only?.some(name => !NAMES.includes(name as Monitor)) === true || given.rows?.some(name => !PROGRAMS.includes(name)) === true) {
-  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}\nby themselves: ${DISK_ROWS.join(",")}`);
+  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}\nby themselves: ${DISK_ROWS.join(",")}; iperf`);
   process.exit(2);
 }
 if (process.platform !== "linux") {
