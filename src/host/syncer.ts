@@ -53,8 +53,10 @@ export class Syncer {
   /** Waits for what is under way, and ends the thread. Whoever still waits in line is not answered. */
   close(): void {
     this.#queue.splice(this.#busy ? 1 : 0);
-    if (this.#busy && Atomics.load(this.#words, W.state) === State.wanted) Atomics.wait(this.#words, W.state, State.wanted, END_MS);
-    this.poll();
+    while (this.#busy) { // an answer may ask for the next sync: a flush has a few steps
+      if (Atomics.load(this.#words, W.state) === State.wanted && Atomics.wait(this.#words, W.state, State.wanted, END_MS) === "timed-out") break;
+      this.poll();
+    }
     this.#queue.splice(0);
     if (!this.#started) return;
     Atomics.store(this.#words, W.state, State.end);

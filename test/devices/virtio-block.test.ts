@@ -77,6 +77,18 @@ describe("virtio-blk", () => {
     const { driver } = disk();
     expect([0, 4, 8, 12, 20, 24].map(at => driver.r(Reg.Config + at))).toEqual([SIZE / 512, 0, 1024 * 1024, 254, 512, 3 | (8 << 16)]);
   });
+  test("with several queues, each gives its own buffers back", () => {
+    const file = new MemoryFile(), driver = new Driver(new VirtioBlock({ backend: new ImageBackend(new RawImage(file, false)), serial: "", queues: 3, failed: () => {} }));
+    driver.negotiate(Feature.EVENT_IDX).setQueue();
+    const [desc, avail, used] = [0x4000_8000, 0x4000_a000, 0x4000_b000];
+    for (const [register, value] of [[Reg.QueueSel, 2], [Reg.QueueNum, 16], [Reg.DescLow, desc], [Reg.DriverLow, avail], [Reg.DeviceLow, used], [Reg.QueueReady, 1]] as const) driver.w(register, value);
+    driver.w(Reg.Status, driver.status | Status.DRIVER_OK);
+    driver.chain([driver.header(T.IN, 5), buffer(driver, 512, true), { at: driver.statusAt, length: 1, write: true }], 0, desc);
+    driver.memory.put16(avail + 2, 1);
+    driver.notify(2);
+    expect([driver.memory.u16(used + 2), driver.memory.u32(used + 8), driver.memory.u16(driver.used + 2), driver.r(Reg.Config + 32) >>> 16]).toEqual([1, 513, 0, 3]);
+    expect(driver.bytes(driver.payload, 512)).toEqual(file.bytes.slice(5 * 512, 6 * 512));
+  });
   test("reads sectors, and says how much it wrote", () => {
     const { driver, file } = disk();
     expect(driver.block(T.IN, 3, buffer(driver, 300_032, true))).toBe(OK);

@@ -124,6 +124,7 @@ export class Qcow2Image implements DiskImage {
 
   *flushing(): Generator<undefined, void> {
     if (this.#corrupt && !this.readOnly) throw corruptImage();
+    if (this.#inFlight !== undefined) this.#giveBack(this.#inFlight); // one that nobody goes on with, or that this one overtakes
     if (!this.#written && !this.mapping.dirty && this.#frees.length === 0) return;
     // What is on the medium behind each step names nothing that is not: first data and counts,
     this.refcounts.writeBlocks();
@@ -162,10 +163,7 @@ export class Qcow2Image implements DiskImage {
     this.#inFlight = undefined;
   }
   /** A flush here and now; one that waits for the medium has nothing left to do. */
-  #flushAll(): void {
-    if (this.#inFlight !== undefined) this.#giveBack(this.#inFlight);
-    flushNow(this);
-  }
+  #flushAll(): void { flushNow(this); }
   #release(frees: readonly number[]): void {
     let from = -1, to = -1;
     const punch = (): void => { if (from >= 0) this.file.punch(from * this.#cluster, (to - from) * this.#cluster); };
