@@ -2,6 +2,7 @@
 // A form is only chosen where its code does exactly what the reference handler would; all else is left to the handler.
 import { ZR } from "../a64/pattern.ts";
 import { Offset } from "../state.ts";
+import { slot, sysregKey, sysregName, sysregs } from "../sysreg.ts";
 import { bitMask } from "./arithmetic.ts";
 import type { Cpu } from "./cpu.ts";
 
@@ -23,6 +24,7 @@ export const Kind = {
   ldr64reg: 57, ldr32reg: 58, ldr8reg: 59, str64reg: 60, ldp64: 61, stp64: 62, umaddl: 63,
   nop: 64, add64lsr: 65, add64uxtw: 66, addsImm64: 67, addsImm32: 68, adc64: 69, br: 70,
   ccmpImm: 71, ccmpReg: 72, str32reg: 73, str8reg: 74, ldr8uxtw: 75, str8uxtw: 76, stp128: 77,
+  mrs: 78,
 } as const;
 
 type Fields = Readonly<Record<string, number>>;
@@ -81,6 +83,13 @@ export function hotForm(cpu: Cpu, name: string, fields: Fields): Int32Array {
     case "HINT": return form(Kind.nop, 0);
     case "RET":
     case "BR": return form(Kind.br, n);
+    case "MRS": {
+      const found = sysregName(sysregKey(2 + get("q"), get("o"), get("c"), get("k"), get("p")));
+      if (found === undefined || get("t") === ZR) return form(Kind.general, 0);
+      if (found === "SP_EL0") return form(Kind.mrs, t, Offset.SP_EL0 / 4, 1);
+      const row = sysregs[found];
+      return (row.kind === "plain" || row.kind === "constant") && row.el1 !== "wo" ? form(Kind.mrs, t, slot[found] / 4, 0, row.el0 === "none" ? 0 : 1) : form(Kind.general, 0);
+    }
     case "SUB_reg": return get("h") === 3 ? form(Kind.general, 0) : three(Kind.sub64, Kind.sub32);
     case "SUBS_reg": return get("h") === 3 || shifted ? form(Kind.general, 0) : form(wide ? Kind.subs64 : Kind.subs32, d, n, m);
     case "ADDS_reg": return get("h") === 3 || shifted || !wide ? form(Kind.general, 0) : form(Kind.adds64, d, n, m);

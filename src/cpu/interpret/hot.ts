@@ -19,6 +19,8 @@ const PC = Offset.PC / 4;
 const NZCV = Offset.NZCV / 4;
 const LINES = Offset.LINES / 4;
 const CPACR = slot.CPACR_EL1 / 4;
+const EL = Offset.EL / 4;
+const SPSEL = Offset.SPSEL / 4;
 const MIN = -0x8000_0000;
 const Z = 1 << 30;
 
@@ -283,6 +285,18 @@ export function execute(cpu: Cpu, limit: number): number {
           if (jump(x, pc, A)) { pc = x[PC] as number; if (n < limit) continue page; }
           break page;
         }
+        // d = A, register = B; C: not while SP_EL0 is selected; D: EL0 may
+        case Kind.mrs:
+          if ((x[EL] === 0 ? cache[e + 5] : C === 0 ? 1 : x[SPSEL]) !== 0 && cpu.onSysreg === undefined && cpu.trapped.size === 0) {
+            const hi = x[B + 1] as number;
+            x[A] = x[B] as number;
+            x[A + 1] = hi;
+          } else {
+            const r = slow(cpu, x, pc, e);
+            if (r === Stop) return stop(cpu, n, word);
+            if (r !== Next) break page;
+          }
+          break;
         case Kind.br: // A: the register
           cpu.branchTo(x[A] as number, x[A + 1] as number);
           if ((((x[PC] as number) ^ pc) & -4093) === 0 && x[PC + 1] === cpu.codeHi && n < limit) { pc = x[PC] as number; continue page; }
