@@ -1,5 +1,6 @@
 // src/host/net/options.ts — a machine's networks as plain data, and what of it can be refused before anything is opened.
 import { Failure } from "../../failure.ts";
+import { canonical } from "../../net/address.ts";
 
 export interface NetOptions {
   /**
@@ -53,8 +54,9 @@ export function parseEndpoint(text: string, port?: number): { readonly address: 
   const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost))(?::(\d{1,5}))?$/i.exec(text) ?? /^()([0-9a-f]*:[0-9a-f:.]*)()$/i.exec(text);
   if (match === null) return undefined;
   const number = match[3] === undefined || match[3] === "" ? port : Number(match[3]);
-  const address = match[1] || (match[2] as string);
-  return number === undefined || number > 65_535 ? undefined : { address: address === "localhost" ? "127.0.0.1" : address, port: number };
+  const word = match[1] || (match[2] as string);
+  const address = word === "localhost" ? "127.0.0.1" : canonical(word);
+  return address === undefined || number === undefined || number > 65_535 ? undefined : { address, port: number };
 }
 
 /** `--net`'s text. */

@@ -11,7 +11,7 @@ const RECORD_MAX = 12 + 14 + 4 + 65_535;
 /** Frames read before others have their turn. */
 const TURN = 64;
 /** Milliseconds between looks: short after a frame, longer the longer nothing comes. */
-const SOON = 1, LATE = 10;
+const SOON = 1, LATE = 25;
 const EBUSY = 16, EPERM = 1;
 
 export class Tap {
