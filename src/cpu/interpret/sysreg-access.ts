@@ -7,10 +7,14 @@ import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
 import { Jump, Next, type Cpu, type Result } from "./cpu.ts";
 
+/** What an access gives when EL0 may not make it: whoever asked traps it to EL1. */
+export const Trap = -1;
+export type Attempt = Result | typeof Trap;
+
 export interface Special {
-  readonly read: (cpu: Cpu, trap: () => Result) => Result;
+  readonly read: (cpu: Cpu) => Attempt;
   /** Absent: the table says that the register can't be written. */
-  readonly write?: (cpu: Cpu, lo: number, hi: number, trap: () => Result) => Result;
+  readonly write?: (cpu: Cpu, lo: number, hi: number) => Attempt;
 }
 
 const value = (cpu: Cpu, lo: number, hi = 0): Result => { cpu.lo = lo | 0; cpu.hi = hi | 0; return Next; };
@@ -61,8 +65,8 @@ const EL0PCTEN = 1, EL0VCTEN = 2, EL0VTEN = 1 << 8, EL0PTEN = 1 << 9;
 const denied = (cpu: Cpu, bits: number): boolean => cpu.el === 0 && ((cpu.x[CNTKCTL] as number) & bits) === 0;
 
 const counter = (bit: number): Special => ({
-  read: (cpu, trap) => {
-    if (denied(cpu, bit)) return trap();
+  read: cpu => {
+    if (denied(cpu, bit)) return Trap;
     const now = cpu.clock.ticks();
     return value(cpu, now % 2 ** 32, Math.floor(now / 2 ** 32));
   },
@@ -72,35 +76,35 @@ const virtual: Timer = { ctl: "CNTV_CTL_EL0", cval: "CNTV_CVAL_EL0", which: "vir
 const physical: Timer = { ctl: "CNTP_CTL_EL0", cval: "CNTP_CVAL_EL0", which: "physical", bit: EL0PTEN };
 
 const timerControl = (t: Timer): Special => ({
-  read: (cpu, trap) => {
-    if (denied(cpu, t.bit)) return trap();
+  read: cpu => {
+    if (denied(cpu, t.bit)) return Trap;
     const ctl = (cpu.x[slot[t.ctl] / 4] as number) & 3;
     const met = (ctl & 1) !== 0 && cpu.clock.ticks() >= compareValue(cpu, t);
     return value(cpu, ctl | (met ? 4 : 0));
   },
-  write: (cpu, lo, hi, trap) => {
-    if (denied(cpu, t.bit)) return trap();
+  write: (cpu, lo, hi) => {
+    if (denied(cpu, t.bit)) return Trap;
     keep(cpu, t.ctl, lo, hi);
     return Next;
   },
 });
 const timerCompare = (t: Timer): Special => ({
-  read: (cpu, trap) => (denied(cpu, t.bit) ? trap() : stored(cpu, t.cval)),
-  write: (cpu, lo, hi, trap) => {
-    if (denied(cpu, t.bit)) return trap();
+  read: cpu => (denied(cpu, t.bit) ? Trap : stored(cpu, t.cval)),
+  write: (cpu, lo, hi) => {
+    if (denied(cpu, t.bit)) return Trap;
     keep(cpu, t.cval, lo, hi);
     return Next;
   },
 });
 /** TVAL: CVAL as a signed 32-bit distance from now. */
 const timerValue = (t: Timer): Special => ({
-  read: (cpu, trap) => {
-    if (denied(cpu, t.bit)) return trap();
+  read: cpu => {
+    if (denied(cpu, t.bit)) return Trap;
     const now = cpu.clock.ticks();
     return value(cpu, ((cpu.x[slot[t.cval] / 4] as number) >>> 0) - (now % 2 ** 32));
   },
-  write: (cpu, lo, _hi, trap) => {
-    if (denied(cpu, t.bit)) return trap();
+  write: (cpu, lo) => {
+    if (denied(cpu, t.bit)) return Trap;
     const due = cpu.clock.ticks() + (lo | 0);
     keep(cpu, t.cval, due % 2 ** 32 | 0, Math.floor(due / 2 ** 32) | 0);
     return Next;
@@ -113,7 +117,7 @@ function compareValue(cpu: Cpu, t: Timer): number {
 export const specials: { readonly [K in SpecialName]: Special } = {
   MPIDR_EL1: { read: cpu => value(cpu, 0x8000_0000 | cpu.index) },
   CTR_EL0: {
-    read: (cpu, trap) => (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UCT) === 0 ? trap() : stored(cpu, "CTR_EL0")),
+    read: cpu => (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UCT) === 0 ? Trap : stored(cpu, "CTR_EL0")),
   },
   DCZID_EL0: { // 64-byte blocks; DZP when EL0 may not use DC ZVA
     read: cpu => value(cpu, 4 | (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_DZE) === 0 ? 16 : 0)),
@@ -168,10 +172,10 @@ export const specials: { readonly [K in SpecialName]: Special } = {
     write: (cpu, lo) => { cpu.nzcv = lo & 0xf000_0000; return Next; },
   },
   DAIF: {
-    read: (cpu, trap) => (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UMA) === 0 ? trap()
+    read: cpu => (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UMA) === 0 ? Trap
       : value(cpu, cpu.x[word(Offset.DAIF)] as number)),
-    write: (cpu, lo, _hi, trap) => {
-      if (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UMA) === 0) return trap();
+    write: (cpu, lo) => {
+      if (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UMA) === 0) return Trap;
       cpu.x[word(Offset.DAIF)] = lo & 0x3c0;
       return done(cpu);
     },
@@ -194,7 +198,7 @@ export const specials: { readonly [K in SpecialName]: Special } = {
   },
 
   CNTFRQ_EL0: { // writable only at the highest EL, which the guest is not
-    read: (cpu, trap) => (denied(cpu, EL0PCTEN | EL0VCTEN) ? trap() : value(cpu, cpu.clock.frequency)),
+    read: cpu => (denied(cpu, EL0PCTEN | EL0VCTEN) ? Trap : value(cpu, cpu.clock.frequency)),
     write: cpu => cpu.undefined(),
   },
   CNTPCT_EL0: counter(EL0PCTEN),

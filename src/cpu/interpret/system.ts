@@ -8,7 +8,7 @@ import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
 import { Access, Fault } from "../mmu/walk.ts";
 import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
-import { setPan, setSpSel, specials, trapSysreg } from "./sysreg-access.ts";
+import { setPan, setSpSel, specials, Trap, trapSysreg, type Attempt } from "./sysreg-access.ts";
 
 const SCTLR = slot.SCTLR_EL1 / 4;
 const bit = (cpu: Cpu, n: number): boolean => (((cpu.x[SCTLR] as number) >>> n) & 1) !== 0;
@@ -40,7 +40,8 @@ function readRegister(cpu: Cpu, f: Register): Result {
     const r = cpu.machineRegister(key, false, f.t, 0, 0);
     if (r !== Next) return r;
   } else if (row.kind === "special") {
-    const r = specials[name as SpecialName].read(cpu, () => trapSysreg(cpu, key, f.t, true));
+    const r = specials[name as SpecialName].read(cpu);
+    if (r === Trap) return trapSysreg(cpu, key, f.t, true);
     if (r !== Next) return r;
   } else if (row.kind === "machine") {
     const r = cpu.machineRegister(key, false, f.t, 0, 0);
@@ -65,7 +66,9 @@ function writeRegister(cpu: Cpu, f: Register): Result {
   if (cpu.trapped.has(key) && cpu.el === 1) return cpu.machineRegister(key, true, f.t, lo, hi);
   if (row.kind === "special") {
     const write = specials[name as SpecialName].write;
-    return write === undefined ? cpu.undefined() : write(cpu, lo, hi, () => trapSysreg(cpu, key, f.t, false));
+    if (write === undefined) return cpu.undefined();
+    const r = write(cpu, lo, hi);
+    return r === Trap ? trapSysreg(cpu, key, f.t, false) : r;
   }
   if (row.kind === "machine") return cpu.machineRegister(key, true, f.t, lo, hi);
   cpu.x[slot[name] / 4] = (lo & row.maskLo) | (row.resetLo & ~row.maskLo);
@@ -76,7 +79,7 @@ function writeRegister(cpu: Cpu, f: Register): Result {
 // --- system instructions, by op1, CRn, CRm, op2 ------------------------------------------------------------------
 
 const instruction = (op1: number, crn: number, crm: number, op2: number): number => sysregKey(1, op1, crn, crm, op2);
-type SysHandler = (cpu: Cpu, lo: number, hi: number, trap: () => Result) => Result;
+type SysHandler = (cpu: Cpu, lo: number, hi: number) => Attempt;
 const nothing: SysHandler = () => Next;
 const all: SysHandler = cpu => { cpu.flushTlb(); return Next; };
 const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(); return Next; };
@@ -87,8 +90,8 @@ const byAddress = (last: boolean): SysHandler => (cpu, lo, hi) => {
   return Next;
 };
 /** The inner-shareable form: on every core. They run in turn, so all of it is done when the instruction is. */
-const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi, trap) => {
-  for (const peer of cpu.peers) handler(peer, lo, hi, trap);
+const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi) => {
+  for (const peer of cpu.peers) handler(peer, lo, hi);
   return Next;
 };
 /** A data abort of a cache maintenance or address translation instruction: ESR_EL1.ISS has CM and WnR set. */
@@ -102,14 +105,14 @@ const discard: SysHandler = (cpu, lo, hi) => {
   return fault === Fault.none ? Next : maintenanceAbort(cpu, fault, lo, hi);
 };
 /** DC CVAC, CVAU, CIVAC. */
-const clean: SysHandler = (cpu, lo, hi, trap) => {
-  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
+const clean: SysHandler = (cpu, lo, hi) => {
+  if (cpu.el === 0 && !bit(cpu, UCI)) return Trap;
   const page = cpu.maintained(lo, hi);
   return page >= -1 ? Next : maintenanceAbort(cpu, -2 - page, lo, hi);
 };
 /** IC IVAU: code made from this line is looked at again, on every core. */
-const invalidateLine: SysHandler = (cpu, lo, hi, trap) => {
-  if (cpu.el === 0 && !bit(cpu, UCI)) return trap();
+const invalidateLine: SysHandler = (cpu, lo, hi) => {
+  if (cpu.el === 0 && !bit(cpu, UCI)) return Trap;
   const page = cpu.maintained(lo, hi);
   if (page < -1) return maintenanceAbort(cpu, -2 - page, lo, hi);
   if (page >= 0 && cpu.memory.codeLines.has(page, lo)) for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
@@ -119,8 +122,8 @@ const invalidateAll: SysHandler = cpu => {
   cpu.engine?.invalidateAll();
   return Next;
 };
-const zero: SysHandler = (cpu, lo, hi, trap) => {
-  if (cpu.el === 0 && !bit(cpu, DZE)) return trap();
+const zero: SysHandler = (cpu, lo, hi) => {
+  if (cpu.el === 0 && !bit(cpu, DZE)) return Trap;
   const start = lo & -64;
   const p = cpu.probeWrite(1, lo, hi);
   if (p !== Next) return p;
@@ -258,7 +261,8 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     const key = instruction(f.o, f.c, f.k, f.p);
     const handler = instructions.get(key);
     if (handler === undefined || (cpu.el === 0 && !EL0_ALLOWED.has(key))) return cpu.undefined();
-    return handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number, () => trapSysreg(cpu, key, f.t, false));
+    const r = handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
+    return r === Trap ? trapSysreg(cpu, key, f.t, false) : r;
   },
   SYSL: cpu => cpu.undefined(),
   MRS: (cpu, f) => readRegister(cpu, f),

@@ -23,8 +23,8 @@ const INVALID = 1;
 
 export class Tlb {
   readonly #i32: Int32Array;
-  /** log2 of mapping size (> 16) → mapping numbers (address >> shift) with entries in the tables. */
-  readonly #large = new Map<number, Set<number>>();
+  /** By log2 of the mapping's size, over 16: mapping numbers (address >> shift) with entries in the tables. */
+  readonly #large: { readonly shift: number; readonly numbers: Set<number> }[] = [];
   /** True when EL1's table holds pages that EL0 can access. */
   #userInEl1 = false;
   constructor(i32: Int32Array) {
@@ -58,9 +58,9 @@ export class Tlb {
     t[e + Word.FLAGS] = shift > 12 ? flags | Flag.WIDE : flags;
     if (el !== 0 && (flags & Flag.USER) !== 0) this.#userInEl1 = true;
     if (shift > 16) {
-      let set = this.#large.get(shift);
-      if (set === undefined) this.#large.set(shift, set = new Set());
-      set.add(mappingNumber(lo, hi, shift));
+      let large = this.#large.find(one => one.shift === shift);
+      if (large === undefined) this.#large.push(large = { shift, numbers: new Set() });
+      large.numbers.add(mappingNumber(lo, hi, shift));
     }
   }
 
@@ -68,7 +68,7 @@ export class Tlb {
   flush(): void {
     this.#i32.fill(INVALID, Offset.TLB_EL0 / 4, Offset.TLB_EL1 / 4 + ENTRIES * Word.COUNT);
     this.#i32.fill(0, Offset.REGIONS / 4, Offset.FETCHED / 4); // blocks there count as noted in #large
-    this.#large.clear();
+    this.#large.length = 0;
     this.#userInEl1 = false;
   }
 
@@ -92,8 +92,9 @@ export class Tlb {
 
   /** Drops whatever translates this address, whatever the size of its mapping. */
   flushPage(lo: number, hi: number): void {
-    for (const [shift, set] of this.#large) {
-      if (!set.has(mappingNumber(lo, hi, shift))) continue;
+    for (let i = 0; i < this.#large.length; i++) {
+      const { shift, numbers } = this.#large[i] as { shift: number; numbers: Set<number> };
+      if (!numbers.has(mappingNumber(lo, hi, shift))) continue;
       this.flush();
       return;
     }
