@@ -6,6 +6,7 @@
 import { ExitCode, Failure } from "./failure.ts";
 import { chooseAccelerator } from "./host/accelerators.ts";
 import { checkDisks, type DiskOptions } from "./host/disks.ts";
+import { checkShares, type ShareOptions } from "./host/shares.ts";
 import type { NetOptions, PublishOptions } from "./host/net/options.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
@@ -19,6 +20,7 @@ import { KiB, MiB, formatSize } from "./units.ts";
 
 export { Failure } from "./failure.ts";
 export type { DiskOptions } from "./host/disks.ts";
+export type { ShareOptions } from "./host/shares.ts";
 export type { NetOptions, PublishOptions } from "./host/net/options.ts";
 export type { Published } from "./networks.ts";
 export type { Counters, RunOutcome } from "./machine-protocol.ts";
@@ -46,6 +48,8 @@ export interface MachineOptions {
   readonly deterministic?: boolean | undefined;
   /** Disks, in the guest /dev/vda and on. */
   readonly disks?: readonly DiskOptions[] | undefined;
+  /** Directories of this host, in the guest `mount -t 9p -o trans=virtio TAG /mnt`. */
+  readonly shares?: readonly ShareOptions[] | undefined;
   /** A virtio device that gives the guest entropy; default false. */
   readonly rng?: boolean | undefined;
   /** Network interfaces, in the guest eth0 and on; default none. */
@@ -246,10 +250,12 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "rng" | "networks">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "networks">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
+    const shares = checkShares(options.shares ?? []);
+    if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? [], networks?.starts.length), rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length), shares, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

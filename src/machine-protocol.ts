@@ -2,6 +2,7 @@
 // Both directions are messages. The machine thread never returns to its event loop while a guest runs: it looks at its
 // port when the doorbell word has changed, so whoever sends a message also rings.
 import type { DiskOptions } from "./host/disks.ts";
+import type { ShareOptions } from "./host/shares.ts";
 import type { BootSources } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome } from "./machine/machine.ts";
@@ -44,6 +45,8 @@ export interface StartMessage {
   readonly ramSize: number;
   /** In the order of their slots. */
   readonly disks: readonly DiskOptions[];
+  /** Shared directories. */
+  readonly shares?: readonly ShareOptions[] | undefined;
   /** A device that gives the guest entropy. */
   readonly rng: boolean;
   /** Network interfaces: their frames go through rings in shared memory. */

@@ -7,8 +7,10 @@ import type { Exit, Vm } from "./hypervisor/backend.ts";
 import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
+import { openShares, type OpenShares } from "./host/shares.ts";
 import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
+import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import type { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
@@ -43,6 +45,7 @@ class MachineThread implements MachineHost {
   readonly #machine: Machine;
   readonly #serial: Serial;
   readonly #disks: OpenDisks;
+  readonly #shares: OpenShares;
   readonly #nets: readonly VirtioNet[];
   readonly #syncer: Syncer;
   #patched: readonly string[] = [];
@@ -75,12 +78,16 @@ class MachineThread implements MachineHost {
       ...(start.deterministic ? {} : { syncLater: (fd: number, done: (error: unknown) => void) => this.#syncer.sync(fd, done) }),
       tell: text => this.#send({ kind: "notice", text }),
     }); // may be refused: before there is a machine to free
+    let shares: OpenShares | undefined;
     try {
+      shares = openShares(start.shares ?? [], what => this.#machine.notes.set(`9p: ${what}`, (this.#machine.notes.get(`9p: ${what}`) ?? 0) + 1));
       this.#backend = openBackend(start, this.#bell);
     } catch (error) {
       this.#disks.close();
+      shares?.close();
       throw error;
     }
+    this.#shares = shares;
     this.#nets = start.nets.map((net, index) => openNet(net, () => this.#send({ kind: "frames", index })));
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
@@ -118,16 +125,18 @@ class MachineThread implements MachineHost {
   closeDisks(): void {
     this.#syncer.close();
     this.#disks.close();
+    this.#shares.close();
   }
   #startSyncer(shared: SharedArrayBuffer): void {
     const message: SyncerMessage = { shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
     new Worker(this.#start.diskThread).postMessage(message);
   }
-  /** Disks from the first slot on, entropy in the last, networks before it: no disk moves them. */
+  /** Disks from the first slot on; entropy in the last, networks before it, the rest before these: no disk moves them. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
     this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) })));
-    this.#nets.forEach((net, n) => devices.set(virtioSlots.length - 1 - this.#nets.length + n, net));
+    const last: VirtioDevice[] = [...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
+    last.forEach((device, n) => devices.set(virtioSlots.length - 1 - last.length + n, device));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
     return devices;
   }

@@ -27,8 +27,9 @@ const layers: readonly Layer[] = [
   { of: "src/machine/", from: ["devices/", "dtb/", "src/boot/", "src/failure.ts"], types: ["src/hypervisor/backend.ts"] },
   { of: "src/disk/", from: ["src/failure.ts", "node:zlib"], types: ["devices/"] },
   { of: "src/net/", from: [], types: ["devices/device.ts"] },
+  { of: "src/share/", from: [] },
   { of: "src/host/net/", from: ["src/net/address.ts", "src/failure.ts", "node:", "ffi/tap.ts"], types: ["src/net/"] },
-  { of: "src/host/", from: ["ffi/posix.ts", "ffi/hypervisor.ts", "ffi/kvm.ts", "ffi/memory.ts", "src/boot/", "src/disk/", "src/failure.ts", "node:", "consola"], types: ["devices/device.ts", "devices/virtio/block-backend.ts", "src/machine/boot.ts"] },
+  { of: "src/host/", from: ["ffi/posix.ts", "ffi/files.ts", "src/share/", "ffi/hypervisor.ts", "ffi/kvm.ts", "ffi/memory.ts", "src/boot/", "src/disk/", "src/failure.ts", "node:", "consola"], types: ["devices/device.ts", "devices/virtio/block-backend.ts", "src/machine/boot.ts"] },
   { of: "src/cli/", from: everything },
   { of: "src/", from: everything }, // main, library and the machine thread join the parts
 ];

@@ -2,6 +2,7 @@
 import { Failure } from "../failure.ts";
 import type { DiskFormat } from "../host/disk-image.ts";
 import { checkDisks, type DiskOptions } from "../host/disks.ts";
+import { checkShares, type ShareOptions } from "../host/shares.ts";
 import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
@@ -22,6 +23,7 @@ export const bootArgs = {
   disk: { type: "string", description: "A disk image, /dev/vda and on; may be given several times", valueHint: "PATH[,format=raw|qcow2][,ro][,overlay][,serial=TEXT]" },
   net: { type: "string", description: "A network interface, eth0 and on; may be given several times (default: none; user for debian)", valueHint: "user|none|socket=ADDR:PORT|unix=PATH|tap=NAME[,mac=][,mtu=][,pcap=FILE][,allow-host][,allow-lan][,dns=ADDR]" },
   publish: { type: "string", alias: "p", description: "Make a port of the guest reachable on this host; may be given several times", valueHint: "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]" },
+  share: { type: "string", description: "A directory for the guest (mount -t 9p -o trans=virtio TAG DIR); may be given several times", valueHint: "DIR[:TAG][,ro]" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
   kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },
@@ -61,13 +63,25 @@ function valuesOf(raw: readonly string[], long: string, short?: string): readonl
   return values;
 }
 /** Every `--disk` of a command line, or a refusal. */
-export const parseDisks = (raw: readonly string[], nets = 0): readonly DiskOptions[] => checkDisks(valuesOf(raw, "--disk").map(parseDisk), nets);
+export const parseDisks = (raw: readonly string[], others = 0): readonly DiskOptions[] => checkDisks(valuesOf(raw, "--disk").map(parseDisk), others);
 /** Every `--net` and `--publish`, or a refusal. Debian has a user network when nothing else is said, unless its time is virtual. */
 export function parseNets(raw: readonly string[], given: { readonly image?: string | undefined; readonly deterministic: boolean }): { readonly nets: readonly NetOptions[]; readonly publish: readonly PublishOptions[] } {
   const texts = valuesOf(raw, "--net"), publish = valuesOf(raw, "--publish", "-p").map(parsePublish);
   const nets = texts.length === 0 && given.image === "debian" && !given.deterministic ? [{ kind: "user" } as const] : texts.map(parseNet);
   checkNets(nets, publish);
   return { nets, publish };
+}
+/** Every `--share` of a command line, or a refusal. */
+export function parseShares(raw: readonly string[], deterministic: boolean): readonly ShareOptions[] {
+  const shares = checkShares(valuesOf(raw, "--share").map(parseShare));
+  if (deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
+  return shares;
+}
+/** DIR, a tag behind the last colon, then `,ro`. */
+function parseShare(text: string): ShareOptions {
+  const readOnly = text.endsWith(",ro"), place = readOnly ? text.slice(0, -",ro".length) : text;
+  const found = /^(.*):([^:/]*)$/s.exec(place);
+  return { path: found?.[1] ?? place, tag: found?.[2], readOnly };
 }
 /** PATH, then options, each behind a comma. */
 function parseDisk(text: string): DiskOptions {

@@ -10,7 +10,7 @@ import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
 import { openNetworks } from "../library.ts";
 import type { Networks } from "../networks.ts";
-import { bootArgs, parseDisks, parseGic, parseNets, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseDisks, parseGic, parseNets, parseShares, parseTrace, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -23,6 +23,7 @@ export const examples: readonly string[] = [
   "hv run Image --initrd initramfs.cpio.gz --cmdline 'console=ttyAMA0 earlycon'",
   "hv run debian --disk data.img --disk tools.img,ro  as /dev/vda and /dev/vdb",
   "hv run debian -p 8080:80 --net user,allow-host    its port 80 as 127.0.0.1:8080; the host as 10.0.2.2",
+  "hv run debian --share .:src                       in the guest: mount -t 9p -o trans=virtio src /mnt",
   "hv run Image --dtb board.dtb --trace mmio,irq 2> trace.txt",
   "echo 'poweroff -f' | hv run debian > boot.log     piped input waits until the guest reads",
 ];
@@ -142,14 +143,15 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const tell = (line: string): void => { if (verbose) process.stderr.write(`hv: ${line}\n`); };
     const trace = parseTrace(given.trace);
     const { nets, publish } = parseNets(rawArgs, given);
-    const disks = parseDisks(rawArgs, nets.length);
+    const shares = parseShares(rawArgs, given.deterministic);
+    const disks = parseDisks(rawArgs, nets.length + shares.length);
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
     const gic = parseGic(given.gic);
     const networks = await openNetworks(nets, publish, given.deterministic);
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

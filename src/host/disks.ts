@@ -24,12 +24,12 @@ export interface OpenDisks {
   /** Everything written reaches the medium, as far as it can, and the files are let go of. Once only. */
   close(): void;
 }
-/** The last slot is not for disks, and each network interface takes one more. */
+/** The last slot is not for disks, and each device of another kind takes one more. */
 export const MAX_DISKS = 31;
 
 /** Refuses what no machine can have, before any file is opened. */
-export function checkDisks(disks: readonly DiskOptions[], nets = 0): readonly DiskOptions[] {
-  if (disks.length > MAX_DISKS - nets) throw new Failure("HV-USAGE-DISK", `--disk: ${disks.length} disks, but there is room for ${MAX_DISKS - nets}`, { hint: "give fewer" });
+export function checkDisks(disks: readonly DiskOptions[], others = 0): readonly DiskOptions[] {
+  if (disks.length > MAX_DISKS - others) throw new Failure("HV-USAGE-DISK", `--disk: ${disks.length} disks, but there is room for ${MAX_DISKS - others}`, { hint: "give fewer" });
   for (const { path, serial, readOnly, overlay } of disks) {
     if (path === "") throw new Failure("HV-USAGE-DISK", "--disk: its path is missing", { hint: "--disk PATH[,format=raw|qcow2][,ro][,overlay][,serial=TEXT]" });
     if (serial !== undefined && !/^[\x21-\x7e]{1,20}$/.test(serial)) throw new Failure("HV-USAGE-DISK", `--disk: ${path}: ${JSON.stringify(serial)} is no serial number`, { hint: "1 to 20 printable ASCII characters" });

@@ -180,3 +180,9 @@ describe("A9: memory and CPUs", () => {
     expect(refusal({ cpus })).toContain("--cpus");
   });
 });
+describe("shares", () => {
+  test.each([[["--share", "/none-such"], "there is no such directory", 4], [["--share", ""], "its directory is missing", 2], [["--share", "/tmp:a b"], "is no tag", 2], [["--share", "/tmp:x", "--share", "/tmp:x"], "is taken", 2], [["--share", "/tmp", "--deterministic"], "not repeatable", 2]])("%j is refused", async (words, why, code) => {
+    const found = await hv(["run", put("share-kernel", arm64Image()), ...words, "--accel", "software"]);
+    expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([code, 2, expect.stringContaining(why)]);
+  });
+});

@@ -2,6 +2,7 @@
 // an exception that is no documented failure, bytes that are not the right ones, memory or time without bounds.
 import { fuzzBlock, fuzzQueue } from "./block.ts";
 import { netTargets } from "./net.ts";
+import { fuzzP9 } from "./p9.ts";
 import { fuzzQcow2 } from "./qcow2.ts";
 
-export const targets: Readonly<Record<string, (seed: number) => void>> = { queue: fuzzQueue, block: fuzzBlock, qcow2: fuzzQcow2, ...netTargets };
+export const targets: Readonly<Record<string, (seed: number) => void>> = { queue: fuzzQueue, block: fuzzBlock, qcow2: fuzzQcow2, p9: fuzzP9, ...netTargets };
