@@ -49,6 +49,8 @@ export const Offset = {
   READY_MXCSR: 0x188,
   /** The stack pointer that generated code was entered with, for what must leave it from anywhere. u64. */
   HOST_SP: 0x190,
+  /** Of the tables and the ASID that TTBR0_EL1 gives: a number in bits 63..48, part of the tags of the jump caches. u64. */
+  CONTEXT: 0x198,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */
@@ -56,14 +58,14 @@ export const Offset = {
   /** Software TLBs, EL0's view and EL1's view (see mmu/tlb.ts). */
   TLB_EL0: 0x1000,
   TLB_EL1: 0x9000,
-  /** Generated code's jump caches: {u64 virtual address, u64 host address} by address, for EL1 and EL0. */
+  /** Generated code's jump caches: {u64 virtual address | CONTEXT, u64 host address} by address, for EL1 and EL0. */
   JUMP_EL1: 0x11000,
   JUMP_EL0: 0x51000,
   /** What page tables say of 2 MiB each (see mmu/regions.ts). */
-  REGIONS: 0x61000,
+  REGIONS: 0x91000,
   /** One byte per 64 KiB of virtual address, folded: not zero when code was fetched from there. */
-  FETCHED: 0x63000,
-  SIZE: 0x64000,
+  FETCHED: 0x93000,
+  SIZE: 0x94000,
 } as const;
 
 /** Bits of READY: Advanced SIMD is not trapped; and READY_MXCSR is what FPCR asks for. */

@@ -6,6 +6,8 @@ export interface TranslationListener {
   execute(limit: number, exact: boolean): number;
   flushAll(): void;
   flushNonGlobal(): void;
+  /** TTBR0_EL1 or the ASID changed. */
+  switchContext(): void;
   flushPage(lo: number, hi: number): void;
   invalidateLine(ramPage: number, offset: number): void;
   invalidateAll(): void;

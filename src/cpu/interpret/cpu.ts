@@ -530,6 +530,12 @@ export class Cpu {
     this.#flushCode();
     this.engine?.flushNonGlobal();
   }
+  switchContext(): void {
+    this.tlb.flushNonGlobal();
+    this.walker.forget();
+    this.#flushCode();
+    this.engine?.switchContext();
+  }
   /** `last`: the last level only, page tables stay what they are. */
   flushTlbPage(lo: number, hi: number, last: boolean): void {
     this.tlb.flushPage(lo, hi);

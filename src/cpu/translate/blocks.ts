@@ -3,7 +3,7 @@
 import { NativeMemory } from "../../../ffi/memory.ts";
 
 /** log2 of the number of blocks. */
-const BITS = 18;
+const BITS = 20;
 const MAX = 2 ** BITS;
 const HASH_BITS = BITS + 1;
 /** Chains of blocks by virtual page. */

@@ -121,7 +121,8 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       t.endSlow(site, ends);
       return true;
     }
-    if (t.el === 0 || f.c !== 7) return false;
+    const zero = f.o === 3 && f.c === 7 && f.k === 4 && f.p === 1;
+    if ((t.el === 0 && !zero) || f.c !== 7) return false;
     if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
       const ends: number[] = [];
       const site = t.slowSite();
@@ -149,12 +150,17 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       t.endSlow(site, ends);
       return true;
     }
-    if (f.o === 3 && f.p === 1 && f.k === 4) { // DC ZVA
+    if (zero) { // DC ZVA
       const { asm } = t;
-      t.copy(f.t, rax);
-      asm.aluImm(Alu.and, 1, rax, -64);
       const ends: number[] = [];
       const site = t.slowSite();
+      if (t.el === 0) { // SCTLR_EL1.DZE
+        asm.load(0, rax, rbp, disp(slot.SCTLR_EL1));
+        asm.testImm(0, rax, 1 << 14);
+        ends.push(asm.jcc(CC.e));
+      }
+      t.copy(f.t, rax);
+      asm.aluImm(Alu.and, 1, rax, -64);
       tlbCheck(t, 1, true);
       asm.xZero(0);
       for (let i = 0; i < 64; i += 16) asm.x2m(X.movupsStore, 0, rax, i);

@@ -6,7 +6,8 @@
 // it was first taken — within the page, and across pages for EL1 —, (2) the jump caches in the state, by virtual
 // address, (3) the map here, after a page walk. It goes when IC IVAU finds that its words changed, and everything goes
 // when code memory or the site table is full. TLBI of a page of code takes it out of (1, from other pages) and (2).
-// A change of TTBR0 or ASID empties EL0's jump cache; direct jumps of EL0 never leave their page.
+// A change of TTBR0 or ASID changes the tags of the jump caches in the lower half (CONTEXT), so that what a process filled
+// is there when it runs again; direct jumps of EL0 never leave their page.
 import { CodeMemory, HOST } from "../../../ffi/code.ts";
 import { NativeMemory } from "../../../ffi/memory.ts";
 import { branch, system } from "../a64/branch.ts";
@@ -43,9 +44,9 @@ import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
 import { BLOCK_LIMIT, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
-const CODE_SIZE = 64 * 1024 * 1024;
+const CODE_SIZE = 192 * 1024 * 1024;
 /** Words in the pool. */
-const POOL = 4 * 1024 * 1024;
+const POOL = 16 * 1024 * 1024;
 /** Room that one block may need. */
 const BLOCK_ROOM = 64 * 1024;
 
@@ -59,10 +60,15 @@ const READY = Offset.READY / 4;
 const MXCSR = Offset.MXCSR / 4;
 const FPCR = Offset.FPCR / 4;
 const FPSR = Offset.FPSR / 4;
+const CONTEXT = Offset.CONTEXT / 4;
 const READY_FPCR = Offset.READY_FPCR / 4;
 /** MXCSR with all exceptions masked, no flag set, round to nearest, denormals as they are. */
 const MXCSR_CLEAN = 0x1f80;
-const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 4096 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
+const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 16384 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
+const TCR = slot.TCR_EL1 / 4, TTBR0 = slot.TTBR0_EL1 / 4, TTBR1 = slot.TTBR1_EL1 / 4;
+const TCR_A1 = 1 << 22;
+/** Contexts are numbered from 1: all ones are the upper half's. */
+const MAX_CONTEXT = 0xfffe;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
 const INDIRECT = -1;
 /** What it leaves there after a fault of the host. */
@@ -179,7 +185,9 @@ export class Engine {
       asm.mov(0, Reg.rcx, Reg.rax);
       asm.shift(Shift.shl, 0, Reg.rcx, 2);
       asm.aluImm(Alu.and, 0, Reg.rcx, (entries - 1) * 16);
-      asm.aluLoadIndexed(Alu.cmp, 1, Reg.rax, Reg.rbp, Reg.rcx, disp(at * 4));
+      asm.load(1, Reg.rdx, Reg.rbp, disp(Offset.CONTEXT));
+      asm.alu(Alu.or, 1, Reg.rdx, Reg.rax); // of the upper half all these bits are set
+      asm.aluLoadIndexed(Alu.cmp, 1, Reg.rdx, Reg.rbp, Reg.rcx, disp(at * 4));
       const miss = asm.jcc(CC.ne);
       asm.jmpIndexed(Reg.rbp, Reg.rcx, disp(at * 4 + 8));
       asm.patch(miss, asm.at);
@@ -387,7 +395,7 @@ export class Engine {
     const start = blocks.start[block] as number;
     const target = this.#code.pointer + start;
     x[slot] = lo;
-    x[slot + 1] = hi;
+    x[slot + 1] = hi | (x[CONTEXT + 1] as number);
     x[slot + 2] = target % 2 ** 32 | 0;
     x[slot + 3] = Math.floor(target / 2 ** 32) | 0;
     this.#last = block;
@@ -405,9 +413,12 @@ export class Engine {
     const far = sites.kind[site] === SiteKind.linkFar;
     const incoming = far ? this.#blocks.incomingFar : this.#blocks.incoming;
     if (far && (incoming[this.#last] as number) < 0) this.#reached.push(this.#last);
+    if (far && ((sites.hi[site] as number) & 0x0080_0000) === 0) this.#lowFar = true;
     sites.next[site] = incoming[this.#last] as number;
     incoming[this.#last] = site;
   }
+  /** Jumps of the lower half lead to other pages. */
+  #lowFar = false;
   /** Blocks that jumps of other pages were linked to, since all of those were last cut. */
   #reached: number[] = [];
   /** Cuts a chain of links. */
@@ -421,7 +432,7 @@ export class Engine {
     const { at, entries } = JUMP[(key[block] as number) & 1] as { at: number; entries: number };
     const slot = at + (((lo[block] as number) >>> 2) & (entries - 1)) * 4;
     const { x } = this.#cpu;
-    if (x[slot] === lo[block] && x[slot + 1] === hi[block]) x[slot] = 1; // no address of code
+    if (x[slot] === lo[block] && (((x[slot + 1] as number) ^ (hi[block] as number)) & 0xffff) === 0) x[slot] = 1; // no address of code
   }
   #drop(block: number): void {
     const blocks = this.#blocks;
@@ -448,13 +459,46 @@ export class Engine {
     this.#clearJumps(1);
     for (const block of this.#reached) this.#cut(this.#blocks.incomingFar, block);
     this.#reached.length = 0;
+    this.#lowFar = false;
+    this.#renumber();
   }
-  /** Translations that belong to an ASID may have changed; EL1 code in the lower half counts as such. */
+  /** Translations of the lower half may have changed: those of all contexts, and the jumps that rely on one. */
   flushNonGlobal(): void {
-    this.#clearJumps(0);
-    if (this.#lowEl1) this.flushAll();
+    if (this.#lowFar) this.flushAll();
+    else this.#renumber();
   }
-  get #lowEl1(): boolean { return this.#cpu.el === 1 && (this.#cpu.pcHi & 0x0080_0000) === 0; }
+  /** The tables of the lower half are others now. */
+  switchContext(): void {
+    if (this.#lowFar) this.flushAll();
+    else this.#enterContext();
+  }
+  /** Numbers of the contexts that jump caches may know, by table and ASID. */
+  readonly #contexts = new Map<number, number>();
+  #lastContext = 0;
+  #renumber(): void {
+    this.#contexts.clear();
+    this.#enterContext();
+  }
+  #enterContext(): void {
+    const { x } = this.#cpu;
+    const asid = ((x[(((x[TCR] as number) & TCR_A1) !== 0 ? TTBR1 : TTBR0) + 1] as number) >>> 16);
+    // by page and ASID, exact up to PA_BITS; bit 0 is CnP. A table elsewhere is a new context each time
+    const key = (((x[TTBR0 + 1] as number) & 0xff) * 2 ** 20 + ((x[TTBR0] as number) >>> 12)) * 2 ** 16 + asid;
+    const known = ((x[TTBR0] as number) & 0xffe) === 0 && ((x[TTBR0 + 1] as number) & 0xff00) === 0;
+    let context = known ? this.#contexts.get(key) : undefined;
+    if (context === undefined) {
+      if (this.#lastContext === MAX_CONTEXT) {
+        this.#lastContext = 0;
+        this.#contexts.clear();
+        this.#clearJumps(0);
+        this.#clearJumps(1);
+      }
+      context = ++this.#lastContext;
+      if (known) this.#contexts.set(key, context);
+    }
+    x[CONTEXT] = 0;
+    x[CONTEXT + 1] = context << 16;
+  }
   #clearJumps(el: 0 | 1): void {
     const { at, entries } = JUMP[el];
     this.#cpu.x.fill(1, at, at + entries * 4);

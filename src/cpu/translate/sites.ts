@@ -16,7 +16,7 @@ export const SiteKind = {
   unready: 5,
 } as const;
 
-const MAX = 1 << 20;
+const MAX = 1 << 22;
 
 export class SiteTable {
   readonly kind: Int32Array;
