@@ -51,6 +51,8 @@ export const Offset = {
   HOST_SP: 0x190,
   /** Of the tables and the ASID that TTBR0_EL1 gives: a number in bits 63..48, part of the tags of the jump caches. u64. */
   CONTEXT: 0x198,
+  /** What addresses in generated code are relative to: the page of EL0's code, 0 for EL1's. u64. */
+  CODE_BASE: 0x1a0,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */

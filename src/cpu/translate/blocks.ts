@@ -12,7 +12,7 @@ const DEAD = -1;
 const FREED = -1;
 
 export class BlockTable {
-  /** Virtual address of the first instruction. */
+  /** Virtual address of the first instruction; EL0's within its page, for one block serves all mappings of it. */
   readonly lo: Int32Array = column();
   readonly hi: Int32Array = column();
   /** RAM word of the first instruction times 2, plus the EL (beyond 2^31 from 4 GiB on); -1 when the block is dead. */
@@ -68,8 +68,10 @@ export class BlockTable {
     const ram = Math.floor(key / 2048), virtual = virtualHead(lo, hi);
     this.#nextInRam[block] = this.#ram.get(ram) ?? -1;
     this.#ram.set(ram, block);
-    this.#nextInVirtual[block] = (this.#virtual[virtual] as number) - 1;
-    this.#virtual[virtual] = block + 1;
+    if ((key & 1) !== 0) {
+      this.#nextInVirtual[block] = (this.#virtual[virtual] as number) - 1;
+      this.#virtual[virtual] = block + 1;
+    }
     let at = hash(key);
     while ((this.#hash[at] as number) > 0) at = (at + 1) & (2 ** HASH_BITS - 1);
     this.#hash[at] = block + 1;
@@ -90,7 +92,7 @@ export class BlockTable {
   }
   /** The next one. */
   nextInRam(block: number): number { return (this.#nextInRam[block] = this.#living(this.#nextInRam, this.#nextInRam[block] as number)); }
-  /** The same for the virtual page of an address. */
+  /** The same for the virtual page of an address: blocks of EL1. */
   firstInVirtual(lo: number, hi: number): number {
     const head = virtualHead(lo, hi);
     const first = this.#living(this.#nextInVirtual, (this.#virtual[head] as number) - 1);

@@ -15,7 +15,7 @@ const { rax, rcx, rdx, rbp } = Reg;
 
 function link(t: Translator): void {
   const next = (t.pcLo >>> 0) + 4;
-  t.asm.constant(rax, next | 0, (t.pcHi + (next > 0xffff_ffff ? 1 : 0)) | 0);
+  t.address(rax, next | 0, (t.pcHi + (next > 0xffff_ffff ? 1 : 0)) | 0);
   t.put(30, rax);
 }
 function compareZero(t: Translator, f: { f: number; i: number; t: number }, cc: number): void {

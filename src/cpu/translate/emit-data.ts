@@ -65,6 +65,11 @@ function addsImm(t: Translator, f: AddSub & { d: number }, op: number): void {
   t.flagsSet(op === Alu.sub ? "sub" : "add");
 }
 
+function setAddress(t: Translator, d: number, lo: number, hi: number): void {
+  const host = t.pin(d);
+  t.address(host >= 0 ? host : rax, lo, hi);
+  if (host < 0) t.put(d, rax);
+}
 function setConstant(t: Translator, d: number, lo: number, hi: number): void {
   const to = target(t, d, -1);
   t.asm.constant(to, lo, hi);
@@ -100,12 +105,12 @@ function logicImm(t: Translator, f: Logical, op: number, d: number, flags: boole
 export const emitDataImm: Handlers<typeof dataImm, Translator, Emit> = {
   ADR: (t, f) => {
     const low = (t.pcLo >>> 0) + (((f.i << 13) >> 11) | f.j);
-    setConstant(t, f.d, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
+    setAddress(t, f.d, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
   },
   ADRP: (t, f) => {
     const pages = ((f.i << 13) >> 11) | f.j;
     const low = ((t.pcLo & -4096) >>> 0) + ((pages << 12) >>> 0);
-    setConstant(t, f.d, low | 0, (t.pcHi + (pages >> 20) + (low > 0xffff_ffff ? 1 : 0)) | 0);
+    setAddress(t, f.d, low | 0, (t.pcHi + (pages >> 20) + (low > 0xffff_ffff ? 1 : 0)) | 0);
   },
   ADD_imm: (t, f) => addImm(t, f, immediate(f)),
   SUB_imm: (t, f) => addImm(t, f, -immediate(f)),

@@ -335,7 +335,7 @@ function storeExclusive(t: Translator, f: Atomic): void {
 /** rax = the address of a literal. */
 function literal(t: Translator, i: number): void {
   const low = (t.pcLo >>> 0) + ((i << 13) >> 11);
-  t.asm.constant(rax, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
+  t.address(rax, low | 0, (t.pcHi + (low > 0xffff_ffff ? 1 : low < 0 ? -1 : 0)) | 0);
 }
 function loadLiteral(t: Translator, f: { i: number; t: number }, g: number, extend: number): void {
   const ends: number[] = [];

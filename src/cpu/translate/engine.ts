@@ -61,6 +61,7 @@ const MXCSR = Offset.MXCSR / 4;
 const FPCR = Offset.FPCR / 4;
 const FPSR = Offset.FPSR / 4;
 const CONTEXT = Offset.CONTEXT / 4;
+const CODE_BASE = Offset.CODE_BASE / 4;
 const READY_FPCR = Offset.READY_FPCR / 4;
 /** MXCSR with all exceptions masked, no flag set, round to nearest, denormals as they are. */
 const MXCSR_CLEAN = 0x1f80;
@@ -180,8 +181,13 @@ export class Engine {
     asm.load(1, Reg.rsp, Reg.rbp, disp(Offset.HOST_SP));
     asm.constant(Reg.rax, FAULT, 0);
     asm.patch(asm.jmp(), exit);
-    const indirect = JUMP.map(({ at, entries }) => {
+    const indirect = JUMP.map(({ at, entries }, el) => {
       const start = asm.at;
+      if (el === 0) {
+        asm.mov(1, Reg.rcx, Reg.rax);
+        asm.aluImm(Alu.and, 1, Reg.rcx, -4096);
+        asm.store(1, Reg.rbp, disp(Offset.CODE_BASE), Reg.rcx);
+      }
       asm.mov(0, Reg.rcx, Reg.rax);
       asm.shift(Shift.shl, 0, Reg.rcx, 2);
       asm.aluImm(Alu.and, 0, Reg.rcx, (entries - 1) * 16);
@@ -279,8 +285,9 @@ export class Engine {
         cpu.branchTo(x[PC] as number, x[PC + 1] as number);
         continue;
       }
-      x[PC] = sites.lo[site] as number;
-      x[PC + 1] = sites.hi[site] as number;
+      const at = ((x[CODE_BASE] as number) >>> 0) + ((sites.lo[site] as number) >>> 0);
+      x[PC] = at;
+      x[PC + 1] = (x[CODE_BASE + 1] as number) + (sites.hi[site] as number) + (at > 0xffff_ffff ? 1 : 0);
       switch (sites.kind[site]) {
         case SiteKind.budget: {
           x[BUDGET] = (x[BUDGET] as number) + (sites.left[site] as number);
@@ -371,20 +378,23 @@ export class Engine {
     const ramPage = cpu.codePage;
     const key = (ramPage * 1024 + ((lo & 4095) >>> 2)) * 2 + el;
     const blocks = this.#blocks;
+    const ownLo = el === 0 ? lo & 4095 : lo, ownHi = el === 0 ? 0 : hi;
+    x[CODE_BASE] = el === 0 ? lo & -4096 : 0;
+    x[CODE_BASE + 1] = el === 0 ? hi : 0;
     let block = blocks.find(key);
-    if (block < 0 || blocks.lo[block] !== lo || blocks.hi[block] !== hi) {
+    if (block < 0 || blocks.lo[block] !== ownLo || blocks.hi[block] !== ownHi) {
       if (block >= 0) this.#drop(block);
       if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 8192) this.wipe();
       const start = this.#asm.at;
       this.#translator.alone = cpu.peers.length === 1;
-      const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, lo, hi);
+      const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, ownLo, ownHi);
       const first = cpu.codeBase + ((lo & 4095) >>> 2);
       const { looked, looks } = this.#translator;
       const words = this.#pooled;
       for (let i = 0; i < n; i++) this.#pool[words + i] = cpu.code[first + i] as number;
       for (let i = 0; i < looks; i++) this.#pool[words + n + i] = looked[i] as number;
       this.#pooled += n + looks;
-      block = blocks.add(key, lo, hi, start, words, n, looks);
+      block = blocks.add(key, ownLo, ownHi, start, words, n, looks);
       this.translated += n;
       const { codeLines } = cpu.memory, word = (lo & 4095) >>> 2;
       for (let i = word & -16; i < word + n; i += 16) codeLines.add(ramPage, i);
@@ -428,10 +438,17 @@ export class Engine {
   }
   #unlink(site: number): void { this.#asm.patch(this.#sites.resume[site] as number, this.#sites.stub[site] as number); }
   #clearJump(block: number): void {
-    const { lo, hi, key } = this.#blocks;
-    const { at, entries } = JUMP[(key[block] as number) & 1] as { at: number; entries: number };
+    const { lo, hi, key, start } = this.#blocks;
+    const el = (key[block] as number) & 1, { x } = this.#cpu;
+    const { at, entries } = JUMP[el] as { at: number; entries: number };
+    if (el === 0) { // by whatever address: its host address tells
+      const target = this.#code.pointer + (start[block] as number), targetLo = target % 2 ** 32 | 0, targetHi = Math.floor(target / 2 ** 32) | 0;
+      for (let slot = at + ((lo[block] as number) >>> 2) * 4; slot < at + entries * 4; slot += 1024 * 4) {
+        if (x[slot + 2] === targetLo && x[slot + 3] === targetHi) x[slot] = 1;
+      }
+      return;
+    }
     const slot = at + (((lo[block] as number) >>> 2) & (entries - 1)) * 4;
-    const { x } = this.#cpu;
     if (x[slot] === lo[block] && (((x[slot + 1] as number) ^ (hi[block] as number)) & 0xffff) === 0) x[slot] = 1; // no address of code
   }
   #drop(block: number): void {
@@ -447,7 +464,11 @@ export class Engine {
 
   /** The translation of a virtual page changed: its blocks are reached only through a new page walk. */
   flushPage(lo: number, hi: number): void {
-    const blocks = this.#blocks;
+    const blocks = this.#blocks, { x } = this.#cpu, { at, entries } = JUMP[0];
+    const first = at + ((lo & -4096) >>> 2 & (entries - 1)) * 4;
+    for (let slot = first; slot < first + 1024 * 4; slot += 4) {
+      if ((((x[slot] as number) ^ lo) & -4096) === 0 && (((x[slot + 1] as number) ^ hi) & 0xffff) === 0) x[slot] = 1;
+    }
     for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) {
       this.#clearJump(block);
       this.#cut(blocks.incomingFar, block);

@@ -128,6 +128,7 @@ export class Translator {
   #indirect: readonly number[] = [];
   // the block being made
   el = 1;
+  /** The address of the instruction; of EL0's, within its page. */
   pcLo = 0;
   pcHi = 0;
   #length = 0;
@@ -411,13 +412,30 @@ export class Translator {
     else this.asm.aluLoad(op, w, to, Reg.rbp, this.slot(r)); // ZR's slot holds zero
   }
 
+  /**
+   * to = an address as `pcLo`, `pcHi` give them: EL0's are relative to the page the code lies in, so that one block serves
+   * all processes that map its page. Keeps EFLAGS; clobbers rdx when it is far.
+   */
+  address(to: number, lo: number, hi: number): void {
+    const { asm, el } = this;
+    if (el !== 0) { asm.constant(to, lo, hi); return; }
+    if (hi === lo >> 31) {
+      asm.load(1, to, Reg.rbp, disp(Offset.CODE_BASE));
+      asm.lea(1, to, to, lo);
+      return;
+    }
+    asm.constant(Reg.rdx, lo, hi);
+    asm.load(1, to, Reg.rbp, disp(Offset.CODE_BASE));
+    asm.leaIndexed(1, to, to, Reg.rdx, 0);
+  }
+
   // --- control -----------------------------------------------------------------------------------------------------
 
   /** Ends the block: on to an address. Linked directly within the page, and for EL1 anywhere. */
   goto(lo: number, hi: number): void {
     if (this.#linkable(lo, hi)) this.#link(lo, hi, this.asm.jmp());
     else {
-      this.asm.constant(Reg.rax, lo, hi);
+      this.address(Reg.rax, lo, hi);
       this.gotoIndirect();
     }
   }
