@@ -524,17 +524,13 @@ export class Cpu {
     this.#flushCode();
     this.engine?.flushAll();
   }
-  flushTlbNonGlobal(): void {
+  /** `switched`: because TTBR0_EL1 or the ASID is another one now. */
+  flushTlbNonGlobal(switched: boolean): void {
     this.tlb.flushNonGlobal();
     this.walker.forget();
     this.#flushCode();
-    this.engine?.flushNonGlobal();
-  }
-  switchContext(): void {
-    this.tlb.flushNonGlobal();
-    this.walker.forget();
-    this.#flushCode();
-    this.engine?.switchContext();
+    if (switched) this.engine?.switchContext();
+    else this.engine?.flushNonGlobal();
   }
   /** `last`: the last level only, page tables stay what they are. */
   flushTlbPage(lo: number, hi: number, last: boolean): void {

@@ -52,7 +52,7 @@ const tableBase = (name: "TTBR0_EL1" | "TTBR1_EL1"): Special => ({
     const sameTable = cpu.x[slot[name] / 4] === lo && (((cpu.x[slot[name] / 4 + 1] as number) ^ hi) & 0xffff) === 0;
     keep(cpu, name, lo, hi);
     if (name === "TTBR1_EL1" && !sameTable) cpu.flushTlb();
-    else if (!same) cpu.switchContext();
+    else if (!same) cpu.flushTlbNonGlobal(true);
     return Next;
   },
 });

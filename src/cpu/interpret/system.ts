@@ -82,7 +82,7 @@ const instruction = (op1: number, crn: number, crm: number, op2: number): number
 type SysHandler = (cpu: Cpu, lo: number, hi: number) => Attempt;
 const nothing: SysHandler = () => Next;
 const all: SysHandler = cpu => { cpu.flushTlb(); return Next; };
-const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(); return Next; };
+const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(false); return Next; };
 /** Xt holds VA[55:12] in bits 43..0. */
 const byAddress = (last: boolean): SysHandler => (cpu, lo, hi) => {
   const page = (hi & 0xfff) * 2 ** 32 + (lo >>> 0); // VA bits 55..12

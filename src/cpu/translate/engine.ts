@@ -361,8 +361,10 @@ export class Engine {
       const guest = this.#pool.subarray(words[block], (words[block] as number) + (length[block] as number));
       const from = start[block] as number, size = Math.min(2048, Math.max(0, at - from) + 64);
       const index = this.#translator.instructionAt(at - from, guest, (key[block] as number) & 1, lo[block] as number, hi[block] as number);
+      const { x } = this.#cpu;
+      const low = (lo[block] as number) + (x[CODE_BASE] as number), top = hex((hi[block] as number) + (x[CODE_BASE + 1] as number));
       lines.push(
-        `guest pc ${hex(hi[block] as number)}${hex((lo[block] as number) + 4 * index)}, instruction ${index} of the block at ${hex(hi[block] as number)}${hex(lo[block] as number)}, EL${(key[block] as number) & 1}`,
+        `guest pc ${top}${hex(low + 4 * index)}, instruction ${index} of the block at ${top}${hex(low)}, EL${(key[block] as number) & 1}`,
         `guest code: ${[...guest].map(hex).join(" ")}`, `host code from offset ${from}: ${Buffer.from(this.#code.bytes.slice(from, from + size)).toString("hex")}`,
       );
     }
