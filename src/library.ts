@@ -4,14 +4,14 @@
 //   await vm.console.expect(/# $/, { timeout: 60_000 });
 //   vm.console.write("uname -a\n");
 import { ExitCode, Failure } from "./failure.ts";
-import { chooseAccelerator } from "./host/accelerators.ts";
+import { MOST_CPUS, chooseAccelerator, gicChoice } from "./host/accelerators.ts";
 import { checkDisks, type DiskOptions } from "./host/disks.ts";
 import { checkShares, type ShareOptions } from "./host/shares.ts";
 import type { NetOptions, PublishOptions } from "./host/net/options.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import { prepareBoot, type BootFiles } from "./machine/boot.ts";
-import { MAX_CPUS, RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
+import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
 import { Networks, type Published } from "./networks.ts";
 import type { AcceleratorName, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
@@ -30,7 +30,7 @@ export type { Counters, RunOutcome } from "./machine-protocol.ts";
 export interface MachineOptions {
   /** Bytes, or text with a unit ("512M"); default 512 MiB for a kernel, 16 MiB for a program. */
   readonly memory?: number | string | undefined;
-  /** 1 to 8. */
+  /** 1 to 64; more than 8 on the software CPU with version 3 of the interrupt controller. */
   readonly cpus?: number | undefined;
   /** What the software CPU executes instructions with; default: the best that this host allows. */
   readonly engine?: EngineChoice | undefined;
@@ -39,7 +39,7 @@ export interface MachineOptions {
    * instructions) and where an engine is asked for.
    */
   readonly accelerator?: "auto" | AcceleratorName | undefined;
-  /** The interrupt controller; default: the best that the accelerator has. */
+  /** The interrupt controller; default: the best that the accelerator has, version 2 on the software CPU up to 8 CPUs. */
   readonly gic?: GicChoice | undefined;
   /**
    * Time is made of executed instructions, and nothing is random: two runs without input do the same to the instruction.
@@ -98,7 +98,7 @@ export function checkMemory(bytes: number): number {
 }
 /** Refuses what is no number of CPUs. */
 export function checkCpus(cpus: number): number {
-  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MAX_CPUS}` });
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MOST_CPUS[3]) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MOST_CPUS[3]}` });
   return cpus;
 }
 
@@ -254,8 +254,9 @@ export class VirtualMachine implements AsyncDisposable {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
+    const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic: options.gic ?? "auto", disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length), shares, rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length), shares, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

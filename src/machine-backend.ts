@@ -36,8 +36,7 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
   }
   switch (start.accelerator) {
     case "software": {
-      if (start.gic === 3) throw new Failure("HV-GIC-MISSING", "--gic 3: the software CPU has a version 2 only", { hint: "--gic auto", exit: ExitCode.unsupported });
-      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine);
+      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, start.gic === 3 ? 3 : 2);
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);

@@ -92,7 +92,7 @@ class MachineThread implements MachineHost {
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
-      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, virtio: this.#virtio() });
+      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, gic: start.accelerator === "software" && start.gic === 3 ? 3 : 2, virtio: this.#virtio() });
     } catch (error) {
       this.abandon();
       if (!(error instanceof RangeError)) throw error;
@@ -201,7 +201,7 @@ class MachineThread implements MachineHost {
     this.random(random);
     const seeds = { kaslr: new Uint8Array(random.buffer, 0, 8), rng: new Uint8Array(random.buffer, 8, 32) };
     const files = openBootFiles(load.sources);
-    const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#vm.gic?.version }, seeds);
+    const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#machine.gicVersion }, seeds);
     loadBoot(this.#machine.ram, files, boot);
     const { kernel, initrd, dtb } = boot.placement;
     this.#vm.memoryWritten(kernel, files.kernel.payload.length);

@@ -34,3 +34,8 @@ export function formatSize(bytes: number): string {
   }
   return `${bytes} B`;
 }
+
+/** MPIDR affinity (Aff2..Aff0, 24 bits) of the board's CPU `n`: sixteen to a cluster, as an SGI's target list has them. */
+export const affinityOf = (n: number): number => ((n >> 4) << 8) | (n & 15);
+/** The CPU of an affinity, or -1 when no board has one there. */
+export const cpuOfAffinity = (affinity: number): number => ((affinity & ~0xff0f) === 0 ? ((affinity >> 8) << 4) | (affinity & 15) : -1);

@@ -3,7 +3,7 @@
 // `accessor`, so the bus treats them like any other chip.
 import type { IrqLine, Trace } from "../device.ts";
 import { CpuInterface } from "./cpu-interface.ts";
-import { Distributor } from "./distributor.ts";
+import { Distributor, MAX_CPUS } from "./distributor.ts";
 
 export interface Gicv2Wires {
   /** 1..8. */
@@ -37,6 +37,18 @@ export class Gicv2 {
   reset(): void {
     this.distributor.reset();
     this.cpuInterface.reset();
+  }
+  /** A CPU starts anew: its interface is memory-mapped and stays as it is. */
+  resetCpu(_cpu: number): void {}
+  /** The interrupts in a state, by CPU (undefined for SPIs) and id. */
+  list(what: "level" | "latch" | "active"): { readonly cpu: number | undefined; readonly id: number }[] {
+    const found: { readonly cpu: number | undefined; readonly id: number }[] = [];
+    this.distributor.snapshot()[what].forEach((word, i) => {
+      for (let bit = 0; bit < 32; bit++) {
+        if (((word >>> bit) & 1) !== 0) found.push(i < MAX_CPUS ? { cpu: i, id: bit } : { cpu: undefined, id: (i - MAX_CPUS + 1) * 32 + bit });
+      }
+    });
+    return found;
   }
   /** Drives the CPU lines from the present state: after both devices are restored. */
   refresh(): void { this.cpuInterface.update((1 << this.#cpus) - 1); }

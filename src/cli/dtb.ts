@@ -54,7 +54,7 @@ const command: CommandDef<typeof args> = defineCommand({
     const format = chooseFormat(given.format, given.output);
     parseTrace(given.trace);
     parseNets(rawArgs, { deterministic: given.deterministic });
-    const gic = gicVersion(chooseAccelerator(given.accel).name, parseGic(given.gic));
+    const gic = gicVersion(chooseAccelerator(given.accel).name, parseGic(given.gic), parseCpus(given.cpus));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });
     }

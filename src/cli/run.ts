@@ -4,7 +4,7 @@
 import { defineCommand } from "citty";
 import type { CommandDef } from "citty";
 import { ExitCode, Failure } from "../failure.ts";
-import { chooseAccelerator } from "../host/accelerators.ts";
+import { chooseAccelerator, gicChoice } from "../host/accelerators.ts";
 import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/terminal.ts";
 import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
@@ -148,7 +148,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
-    const gic = parseGic(given.gic);
+    const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic);
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
     const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);

@@ -72,8 +72,23 @@ export function chooseAccelerator(given: string): Choice {
   return { name: found.name, why: wanted === "auto" ? missing.map(one => one.why).join("; ") || found.why : "as asked", engine };
 }
 
+/** CPUs by version of the interrupt controller; where guests run on the host's own, one thread each, no more than eight. */
+export const MOST_CPUS = { 2: 8, 3: 64 } as const;
+const MOST_THREADS = 8;
+/** Refuses more CPUs than the accelerator or the interrupt controller can have. */
+function checkCpusOf(accelerator: Accelerator["name"], wanted: "auto" | 2 | 3, cpus: number): void {
+  if (accelerator !== "software" && cpus > MOST_THREADS) throw new Failure("HV-USAGE-CPUS", `--cpus: ${accelerator} gives a guest up to ${MOST_THREADS} CPUs, not ${cpus}`, { hint: `--accel software has up to ${MOST_CPUS[3]}` });
+  if (wanted === 2 && cpus > MOST_CPUS[2]) throw new Failure("HV-USAGE-CPUS", `--cpus: version 2 of the interrupt controller reaches ${MOST_CPUS[2]} CPUs, not ${cpus}`, { hint: "--gic 3, or --gic auto" });
+}
+/** What a machine is asked for: the software CPU's controller is chosen here, others choose their own. */
+export function gicChoice(accelerator: Accelerator["name"], wanted: "auto" | 2 | 3, cpus: number): "auto" | 2 | 3 {
+  checkCpusOf(accelerator, wanted, cpus);
+  return accelerator === "software" ? gicVersion(accelerator, wanted, cpus) : wanted;
+}
 /** The version of the interrupt controller that a machine gets. */
-export function gicVersion(accelerator: Accelerator["name"], wanted: "auto" | 2 | 3): 2 | 3 {
+export function gicVersion(accelerator: Accelerator["name"], wanted: "auto" | 2 | 3, cpus: number): 2 | 3 {
+  checkCpusOf(accelerator, wanted, cpus);
   if (wanted !== "auto") return wanted;
+  if (accelerator === "software") return cpus > MOST_CPUS[2] ? 3 : 2;
   return accelerator === "hvf" && Hypervisor.open().gic !== undefined ? 3 : 2;
 }

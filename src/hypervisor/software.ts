@@ -10,14 +10,15 @@ import { Engine } from "../cpu/translate/engine.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { Offset } from "../cpu/state.ts";
 import { ExitCode, Failure } from "../failure.ts";
+import { affinityOf } from "../units.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
 import type { RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
 export type EngineChoice = "auto" | "translator" | "interpreter";
 
-/** Makes a VM whose cores read time from `clock`. */
-export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto"): Vm { return new SoftwareVm(clock, engine); }
+/** Makes a VM whose cores read time from `clock`, on a board with this interrupt controller. */
+export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto", gic: 2 | 3 = 2): Vm { return new SoftwareVm(clock, engine, gic === 3); }
 let warm = false;
 /** The core behind a vCPU that this backend made: for tests. */
 export function coreOf(vcpu: Vcpu): Cpu {
@@ -33,12 +34,14 @@ class SoftwareVm implements Vm {
   engine = "";
   readonly #choice: EngineChoice;
   readonly #clock: Clock;
+  readonly #gicv3: boolean;
   readonly #memory: MemoryMap = new MemoryMap();
   readonly #blocks: NativeMemory[] = [];
   /** Every core of the VM: TLB maintenance reaches them all. */
   readonly #peers: Cpu[] = [];
-  constructor(clock: Clock, choice: EngineChoice) {
+  constructor(clock: Clock, choice: EngineChoice, gicv3: boolean) {
     this.#clock = clock;
+    this.#gicv3 = gicv3;
     this.#choice = choice;
   }
 
@@ -62,7 +65,7 @@ class SoftwareVm implements Vm {
       if (!warm) warmUp(this.#clock);
       warm = true;
     } else this.engine = "translator";
-    return new SoftwareVcpu(cpu);
+    return new SoftwareVcpu(cpu, this.#gicv3);
   }
   memoryWritten(_gpa: number, _size: number): void {} // what was made of it goes with the reset that follows
   destroy(): void {
@@ -76,12 +79,15 @@ const big = (cpu: Cpu, word: number): bigint =>
 
 class SoftwareVcpu implements Vcpu {
   readonly #cpu: Cpu;
+  /** There is an interrupt controller with ICC_*, which ID_AA64PFR0_EL1.GIC says. */
+  readonly #gicv3: boolean;
   get core(): Cpu { return this.#cpu; }
   readonly exit: Exit;
   readonly index: number;
   readonly kickAddress: number;
-  constructor(cpu: Cpu) {
+  constructor(cpu: Cpu, gicv3: boolean) {
     this.#cpu = cpu;
+    this.#gicv3 = gicv3;
     this.exit = cpu.exit;
     this.index = cpu.index;
     this.kickAddress = cpu.state.memory.pointer + Offset.KICK;
@@ -113,6 +119,7 @@ class SoftwareVcpu implements Vcpu {
   reset(pc: number, x0: number): void {
     const cpu = this.#cpu;
     cpu.reset();
+    if (this.#gicv3) cpu.x[slot.ID_AA64PFR0_EL1 / 4] = (cpu.x[slot.ID_AA64PFR0_EL1 / 4] as number) | (1 << 24);
     cpu.x[Offset.PC / 4] = pc % 2 ** 32 | 0;
     cpu.x[Offset.PC / 4 + 1] = Math.floor(pc / 2 ** 32);
     cpu.setX(0, x0 % 2 ** 32 | 0, Math.floor(x0 / 2 ** 32));
@@ -137,7 +144,7 @@ class SoftwareVcpu implements Vcpu {
     this.#cpu.x[word + 1] = Number(BigInt.asIntN(32, value >> 32n));
   }
   systemRegister(name: string): bigint | undefined {
-    if (name === "MPIDR_EL1") return BigInt(0x8000_0000 + this.index); // it is not kept
+    if (name === "MPIDR_EL1") return BigInt(0x8000_0000 + affinityOf(this.index)); // it is not kept
     return name in slot ? big(this.#cpu, slot[name as SysRegName] / 4) : undefined;
   }
   get instructions(): number { return this.#cpu.executed; }

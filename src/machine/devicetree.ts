@@ -4,6 +4,7 @@
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
 import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
+import { affinityOf } from "../units.ts";
 
 export interface BoardDescription {
   readonly cpus: number;
@@ -55,9 +56,9 @@ export function boardTree(board: BoardDescription): FdtNode {
     node("chosen", { "stdout-path": strings(`/${serial}`) }),
     node("aliases", { serial0: strings(`/${serial}`) }),
     node(at("memory", RAM_BASE), { device_type: strings("memory"), reg: u64cells(RAM_BASE, board.ramSize) }),
-    node("cpus", { "#address-cells": cells(1), "#size-cells": cells(0) }, Array.from({ length: board.cpus }, (_, i) =>
-      node(`cpu@${i.toString(16)}`, {
-        device_type: strings("cpu"), compatible: strings("arm,armv8"), reg: cells(i), "enable-method": strings("psci"),
+    node("cpus", { "#address-cells": cells(1), "#size-cells": cells(0) }, Array.from({ length: board.cpus }, (_, i) => affinityOf(i)).map(affinity =>
+      node(`cpu@${affinity.toString(16)}`, {
+        device_type: strings("cpu"), compatible: strings("arm,armv8"), reg: cells(affinity), "enable-method": strings("psci"),
       }))),
     node("psci", { compatible: strings("arm,psci-1.0", "arm,psci-0.2"), method: strings("hvc") }),
     node("timer", {

@@ -3,6 +3,8 @@
 // It never touches the host: time, the console's bytes, waiting and waking come in through `MachineHost`.
 import type { Alarm, Clock, IrqLine, MmioDevice, Trace } from "../../devices/device.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
+import { FRAMES } from "../../devices/gic/redistributor.ts";
+import { Gicv3 } from "../../devices/gic/gicv3.ts";
 import { Pl011 } from "../../devices/pl011.ts";
 import { Pl031 } from "../../devices/pl031.ts";
 import { Pl061 } from "../../devices/pl061.ts";
@@ -10,10 +12,11 @@ import type { VirtioDevice } from "../../devices/virtio/device.ts";
 import { EmptySlot, VirtioMmio } from "../../devices/virtio/mmio.ts";
 import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
 import { Bus } from "./bus.ts";
-import { serveSysreg } from "./machine-registers.ts";
-import { POWER_KEY_LINE, RAM_BASE, TimerPpi, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
+import { serveIcc, serveSysreg } from "./machine-registers.ts";
+import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
 import { serveCall, type Firmware } from "./psci.ts";
 import { Ram } from "./ram.ts";
+import { cpuOfAffinity } from "../units.ts";
 
 /** What the machine needs from the thread it runs in. */
 export interface MachineHost {
@@ -31,6 +34,8 @@ export interface MachineHost {
 export interface MachineConfig {
   readonly cpus: number;
   readonly ramSize: number;
+  /** The interrupt controller, when the backend has none; default 2. */
+  readonly gic?: 2 | 3 | undefined;
   /** By slot; the machine's until it ends. */
   readonly virtio?: ReadonlyMap<number, VirtioDevice> | undefined;
 }
@@ -75,7 +80,7 @@ export class Machine {
   readonly rtc: Pl031;
   readonly gpio: Pl061;
   /** The board's own controller; undefined: the backend has one. */
-  readonly gic: Gicv2 | undefined;
+  readonly gic: Gicv2 | Gicv3 | undefined;
   readonly config: MachineConfig;
   /** What devices noticed, by "device: what". */
   readonly notes: Map<string, number> = new Map();
@@ -117,10 +122,8 @@ export class Machine {
         (this.#cores[i] as Core).vcpu.setLines(irq[i] === true, fiq[i] === true);
       },
     });
-    this.gic = vm.gic !== undefined ? undefined : new Gicv2({
-      cpus: config.cpus, accessor: () => this.#accessor, trace,
-      irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)),
-    });
+    const wires = { cpus: config.cpus, trace, irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)) };
+    this.gic = vm.gic !== undefined ? undefined : config.gic === 3 ? new Gicv3(wires) : new Gicv2({ ...wires, accessor: () => this.#accessor });
     this.uart = new Pl011({
       irq: this.#spi("uart"), sink: { put: byte => host.output(byte) }, clock, trace,
       alarm: this.alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
@@ -129,13 +132,14 @@ export class Machine {
     this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
 
     const devices: Readonly<Record<PlaceName, MmioDevice | undefined>> = {
-      gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic?.cpuInterface,
+      gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic instanceof Gicv2 ? this.gic.cpuInterface : undefined,
       uart: this.uart, rtc: this.rtc, gpio: this.gpio,
     };
     for (const name of Object.keys(platform) as PlaceName[]) {
       const device = devices[name];
       if (device !== undefined) this.bus.add(name, platform[name].base, platform[name].size, device);
     }
+    if (this.gic instanceof Gicv3) this.bus.add("gicRedistributors", gicRedistributor.base, config.cpus * FRAMES, this.gic.redistributors);
     virtioSlots.forEach((slot, n) => {
       const device = config.virtio?.get(n);
       this.bus.add(device === undefined ? "virtio (empty)" : `virtio ${n} (${device.name})`, slot.base, slot.size, device === undefined ? new EmptySlot() : this.#virtio(n, device, trace));
@@ -173,6 +177,8 @@ export class Machine {
   }
 
   get cores(): readonly Vcpu[] { return this.#cores.map(core => core.vcpu); }
+  /** The version of the interrupt controller that the guest sees. */
+  get gicVersion(): 2 | 3 { return this.#vm.gic?.version ?? (this.gic instanceof Gicv3 ? 3 : 2); }
   get backend(): string { return this.#vm.backend; }
   /** The last exits, oldest first. */
   get history(): readonly string[] {
@@ -196,6 +202,7 @@ export class Machine {
       core.inGuest = false;
       core.vcpu.reset(0, 0);
       core.vcpu.setLines(false, false);
+      this.#lowerTimers(core.vcpu.index);
     }
     const first = this.#cores[0] as Core;
     first.vcpu.reset(entry, x0);
@@ -233,7 +240,8 @@ export class Machine {
       const { vcpu } = core;
       const several = this.#runnable > 1;
       const before = vcpu.instructions;
-      vcpu.run(next, Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
+      const deadline = this.#waitingDue !== undefined && (next === undefined || this.#waitingDue < next) ? this.#waitingDue : next;
+      vcpu.run(deadline, Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
       left -= vcpu.instructions - before;
       this.#accessor = vcpu.index;
       this.#serve(core, vcpu.exit);
@@ -273,14 +281,21 @@ export class Machine {
   }
 
   #runnable = 0;
+  /** When the first timer of a core that waits is due. */
+  #waitingDue: number | undefined;
   /** The next powered-on core that has something to do, in turn. */
   #nextCore(): Core | undefined {
     this.#runnable = 0;
+    this.#waitingDue = undefined;
     let chosen: Core | undefined;
     const n = this.#cores.length;
     for (let i = 0; i < n; i++) {
       const core = this.#cores[(this.#turn + i) % n] as Core;
-      if (core.power === "waiting" && (core.vcpu.interruptPending || this.#timerReady(core))) core.power = "on";
+      if (core.power === "waiting") {
+        const due = core.vcpu.timerDue();
+        if (core.vcpu.interruptPending || (due !== undefined && this.#clock.ticks() >= due)) core.power = "on";
+        else if (due !== undefined && (this.#waitingDue === undefined || due < this.#waitingDue)) this.#waitingDue = due;
+      }
       if (core.power !== "on") continue;
       this.#runnable++;
       chosen ??= core;
@@ -362,7 +377,7 @@ export class Machine {
     this.#history[at + 2] = exit.size | (exit.write ? 16 : 0);
   }
   #serveSysreg(vcpu: Vcpu, exit: Exit): void {
-    const value = serveSysreg(exit.encoding, exit.write);
+    const value = (this.gic instanceof Gicv3 ? serveIcc(this.gic, vcpu.index, exit.encoding, exit.write, exit.lo, exit.hi) : undefined) ?? serveSysreg(exit.encoding, exit.write);
     if (value === undefined) vcpu.injectUndefined();
     else if (exit.write) vcpu.completeWrite();
     else vcpu.completeRead(value, 0);
@@ -377,7 +392,10 @@ export class Machine {
     if (exit.conduit === "smc" && this.#outcome === undefined && core.power !== "off") vcpu.completeWrite();
   }
   readonly #firmware: Firmware = {
-    cpuOf: (lo, hi) => (hi === 0 && (lo & 0x00ff_ffff) < this.#cores.length && (lo & 0xff00_0000) === 0 ? lo : -1),
+    cpuOf: (lo, hi) => {
+      const cpu = hi === 0 && (lo & 0xff00_0000) === 0 ? cpuOfAffinity(lo) : -1;
+      return cpu < this.#cores.length ? cpu : -1;
+    },
     isOn: cpu => this.power(cpu) !== "off",
     validEntry: (lo, hi) => {
       const entry = hi * 2 ** 32 + lo;
@@ -386,6 +404,8 @@ export class Machine {
     start: (cpu, entryLo, entryHi, contextLo, contextHi) => {
       const core = this.#cores[cpu] as Core;
       core.vcpu.reset(entryHi * 2 ** 32 + entryLo, 0);
+      this.#lowerTimers(cpu); // they were reset with it
+      this.gic?.resetCpu(cpu);
       core.vcpu.setArgument(0, contextLo, contextHi);
       core.power = "on";
     },
@@ -396,6 +416,10 @@ export class Machine {
     random: into => this.#host.random(into),
   };
 
+  #lowerTimers(cpu: number): void {
+    this.gic?.ppi(cpu, TimerPpi.virtual).set(false);
+    this.gic?.ppi(cpu, TimerPpi.physical).set(false);
+  }
   /** A timer that fired stays masked until its condition is gone: then the line falls and it is watched again. */
   #settleTimers(vcpu: Vcpu): void {
     for (const timer of TIMERS) {

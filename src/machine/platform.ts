@@ -47,4 +47,3 @@ export const TimerPpi = { securePhysical: 13, physical: 14, virtual: 11, hypervi
 export const POWER_KEY_LINE = 3;
 /** Counter frequency, and the clock of the peripherals, in Hz. */
 export const CLOCK_HZ = 24_000_000;
-export const MAX_CPUS = 8;

@@ -3,6 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import type { MmioDevice } from "../../devices/device.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
+import { Gicv3 } from "../../devices/gic/gicv3.ts";
+import type { IccRegister } from "../../devices/gic/icc.ts";
 import { Pl011 } from "../../devices/pl011.ts";
 import { Pl031 } from "../../devices/pl031.ts";
 import { Pl061 } from "../../devices/pl061.ts";
@@ -37,8 +39,30 @@ const makers: Record<string, () => Chip> = {
     };
     return { parts: [gic.distributor, gic.cpuInterface], window: 0x2000, poke };
   }])),
+  ...Object.fromEntries([1, 3, 64].map(cpus => [`GICv3 with ${cpus} CPUs`, () => {
+    let cpu = 0;
+    const lines = Array.from({ length: cpus }, () => new RecordedLine());
+    const gic = new Gicv3({ cpus, irq: lines, fiq: lines, trace: new CountedTrace() });
+    const poke = (n: number): void => {
+      cpu = n % cpus;
+      gic.spi((n >> 4) & 255).set((n & 8) !== 0);
+      gic.ppi(cpu, (n >> 12) & 15).set((n & 4) !== 0);
+    };
+    const at = (offset: number): IccRegister => ICC[(offset >> 3) % ICC.length]!;
+    const icc: MmioDevice = {
+      read: offset => gic.icc.read(cpu, at(offset)),
+      write: (offset, _size, value) => gic.icc.write(cpu, at(offset), value, (value * 0x9e37) >>> 0),
+      reset: () => gic.icc.reset(), snapshot: () => gic.icc.snapshot(), restore: state => gic.icc.restore(state as ReturnType<typeof gic.icc.snapshot>),
+    };
+    return { parts: [gic.distributor, gic.redistributors, icc], window: 0x2_0000 * cpus, poke };
+  }])),
 };
 
+/** The system registers of a CPU interface as a window: eight bytes each, the CPU as the poke chose it. */
+const ICC: readonly IccRegister[] = [
+  "PMR", "IAR0", "EOIR0", "HPPIR0", "BPR0", "AP0R0", "AP1R0", "DIR", "RPR", "SGI1R", "ASGI1R", "SGI0R", "IAR1", "EOIR1", "HPPIR1", "BPR1",
+  "CTLR", "SRE", "IGRPEN0", "IGRPEN1",
+];
 /** xorshift32. */
 const generator = (seed: number): (() => number) => {
   let x = seed;

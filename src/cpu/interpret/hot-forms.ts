@@ -80,7 +80,7 @@ export function hotForm(cpu: Cpu, name: string, fields: Fields): Int32Array {
     case "ADD_ext": return wide && get("o") === 2 && get("i") < 5 ? form(Kind.add64uxtw, 2 * get("D"), N, m, get("i")) : form(Kind.general, 0);
     case "ADC": return wide && real ? form(Kind.adc64, d, n, m) : form(Kind.general, 0);
     case "ADDS_imm": return form(wide ? Kind.addsImm64 : Kind.addsImm32, d, N, immediate);
-    case "HINT": return form(Kind.nop, 0);
+    case "HINT": return get("k") === 0 && get("p") === 1 && cpu.peers.length > 1 ? form(Kind.general, 0) : form(Kind.nop, 0); // YIELD gives the turn to another core
     case "RET":
     case "BR": return form(Kind.br, n);
     case "MRS": {

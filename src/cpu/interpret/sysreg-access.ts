@@ -1,6 +1,7 @@
 // src/cpu/interpret/sysreg-access.ts — what reading and writing the "special" rows of sysreg.ts does.
 // Spec: ARM DDI 0487, D19.2 (registers), D12 (generic timer). A read leaves its value in cpu.lo and cpu.hi.
 // Codes: Next when done; Jump when an exception was taken instead, or (after advance) when the loop must look around.
+import { affinityOf } from "../../units.ts";
 import { ZR } from "../a64/pattern.ts";
 import { slot, sysregs, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
@@ -115,7 +116,7 @@ function compareValue(cpu: Cpu, t: Timer): number {
 }
 
 export const specials: { readonly [K in SpecialName]: Special } = {
-  MPIDR_EL1: { read: cpu => value(cpu, 0x8000_0000 | cpu.index) },
+  MPIDR_EL1: { read: cpu => value(cpu, 0x8000_0000 | affinityOf(cpu.index)) },
   CTR_EL0: {
     read: cpu => (cpu.el === 0 && ((cpu.x[SCTLR] as number) & SCTLR_UCT) === 0 ? Trap : stored(cpu, "CTR_EL0")),
   },

@@ -14,6 +14,15 @@ const SCTLR = slot.SCTLR_EL1 / 4;
 const bit = (cpu: Cpu, n: number): boolean => (((cpu.x[SCTLR] as number) >>> n) & 1) !== 0;
 const UMA = 9, DZE = 14, NTWI = 16, NTWE = 18, UCI = 26;
 
+const YIELD = 1;
+/** Somebody waits for another core: in turn, so that one has its turn now. Alone there is nobody to wait for. */
+function turnOver(cpu: Cpu): Result {
+  if (cpu.peers.length === 1) return Next;
+  cpu.advance();
+  cpu.exit.kind = "budget";
+  return Stop;
+}
+
 /** PC points behind the instruction for SVC and HVC. */
 function call(cpu: Cpu, immediate: number, conduit: "hvc" | "smc"): Result {
   if (cpu.el === 0) return cpu.undefined();
@@ -209,10 +218,10 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
   },
   HLT: cpu => cpu.undefined(), // halting debug is not there
 
-  HINT: () => Next,
+  HINT: (cpu, f) => (f.k === 0 && f.p === YIELD ? turnOver(cpu) : Next),
   WFE: cpu => {
     if (cpu.el === 0 && !bit(cpu, NTWE)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20) | 1);
-    return Next; // the event register may always be set: a WFE that does not wait is correct
+    return turnOver(cpu); // the event register may always be set: a WFE that does not wait is correct
   },
   WFI: cpu => {
     if (cpu.el === 0 && !bit(cpu, NTWI)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20));

@@ -94,8 +94,8 @@ function notSelected(t: Translator, ends: number[]): void {
 
 export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
-  HINT: () => true,
-  WFE: t => (t.el === 0 ? false : true), // EL0's may trap
+  HINT: (t, f) => t.alone || f.k !== 0 || f.p !== 1, // YIELD gives the turn to another core
+  WFE: t => t.el === 1 && t.alone, // EL0's may trap
   WFI: interpreted,
   SEV: () => true, SEVL: () => true,
   CLREX: t => t.asm.storeImm(0, rbp, disp(Offset.EXCL_VALID), 0),

@@ -82,7 +82,7 @@ export const BLOCK_LIMIT = 64;
 const CONDITION = [CC.e, CC.ne, CC.ae, CC.b, CC.s, CC.ns, CC.o, CC.no, CC.a, CC.be, CC.ge, CC.l, CC.g, CC.le] as const;
 
 const keepsHostFlags = (entry: Translation | undefined, f: Fields): boolean =>
-  entry !== undefined && (entry.keepsHostFlags || (entry.name === "ORR_reg" && f["n"] === ZR && f["i"] === 0));
+  entry !== undefined && ((entry.keepsHostFlags && !(entry.name === "HINT" && f["k"] === 0 && f["p"] === 1)) || (entry.name === "ORR_reg" && f["n"] === ZR && f["i"] === 0));
 function keepsSp(entry: Translation | undefined, f: Fields): boolean {
   if (entry === undefined || entry.emit === undefined) return false;
   if (f["D"] === 31) return (entry.name === "ADD_imm" || entry.name === "SUB_imm") && f["N"] === 31 && ((f["i"] as number) & 15) === 0;
