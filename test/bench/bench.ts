@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { build } from "../../build.ts";
 import { debianKernel } from "../support/debian.ts";
 import { ensureDebianPackages } from "../support/packages.ts";
+import { allocations, type Allocations } from "./allocations.ts";
 import { buildPrograms, rowNames, withPrograms } from "./guest/build.ts";
 import { IDLE_SECONDS, LOADS, measure, type Load, type Run } from "./monitor.ts";
 import { plot, type Bar } from "./plot.ts";
@@ -153,13 +154,19 @@ for (const [name, must] of [["integer", 0.65], ["float", 0.9], ["system", 0.8]] 
 // what the programs computed must be the same everywhere
 const differing = programs.filter(name => new Set(NAMES.flatMap(monitor => runs[monitor].flatMap(run => run.rows.get(name)?.check ?? []))).size > 1);
 console.log(differing.length === 0 ? "check values: the same on all" : `check values DIFFER: ${differing.join(" ")}`);
+let allocated: Allocations | undefined;
+if (monitors.includes("hv")) {
+  allocated = allocations(kernel, initramfs);
+  const objects = Object.values(allocated.objects).reduce((sum, n) => sum + n, 0), big = allocated.objects["BigInt"] ?? 0;
+  console.log(`allocations on ${allocated.exits} exits: ${objects} objects, ${big} of them BigInt: ${word(big === 0 && objects < allocated.exits / 100)}`);
+}
 const loadAfter = loads();
 console.log(`load after: ${loadAfter}`);
 
 mkdirSync(directory, { recursive: true });
 const file = join(directory, new Date().toISOString().replaceAll(":", "-").slice(0, 19));
 const plainRuns = Object.fromEntries(NAMES.map(name => [name, runs[name].map(run => ({ ...run, rows: Object.fromEntries(run.rows) }))]));
-writeFileSync(`${file}.json`, `${JSON.stringify({ date: new Date().toISOString(), release, cmdline: CMDLINE, host: { cpu: host, loadBefore, loadAfter }, loads: LOADS, pairs, runs: plainRuns, table, differing }, undefined, 2)}\n`);
+writeFileSync(`${file}.json`, `${JSON.stringify({ date: new Date().toISOString(), release, cmdline: CMDLINE, host: { cpu: host, loadBefore, loadAfter }, loads: LOADS, pairs, runs: plainRuns, table, differing, allocated }, undefined, 2)}\n`);
 if (bars.length > 0) writeFileSync(`${file}.svg`, plot("hv / QEMU, time: less is better", `Linux ${release}, ${pairs} rounds, medians; ${host}`, bars));
 console.log(`written to ${file}.json${bars.length > 0 ? " and .svg" : ""}`);
 process.exit(differing.length === 0 ? 0 : 1); // the limits of waits that are over are still timers

@@ -36,6 +36,8 @@ export interface PhysicalMemory {
 export const PA_BITS = 40;
 /** Powers of two, cheaper than `**` with a variable. */
 const POWER: readonly number[] = Array.from({ length: 64 }, (_, n) => 2 ** n);
+/** log2 of the granule by TCR_EL1.TG0 and TG1; reserved values count as 4 KiB. */
+const TG0 = [12, 16, 14, 12] as const, TG1 = [12, 14, 12, 16] as const;
 const IPS_BITS = [32, 36, 40, 42, 44, 48, 48, 48] as const;
 const SCTLR = slot.SCTLR_EL1 / 4;
 const TCR = slot.TCR_EL1 / 4;
@@ -116,7 +118,7 @@ export class Walker {
     if (bits >= 32 ? signHi >> (bits - 32) !== (upper ? -1 : 0) : signHi !== (upper ? -1 : 0) || lo >> bits !== (upper ? -1 : 0)) {
       return Fault.translation;
     }
-    const granule = upper ? [12, 14, 12, 16][tcrLo >>> 30] as number : [12, 16, 14, 12][(tcrLo >>> 14) & 3] as number;
+    const granule = (upper ? TG1[tcrLo >>> 30] : TG0[(tcrLo >>> 14) & 3]) as number;
     const stride = granule - 3;
     const paBits = Math.min(PA_BITS, IPS_BITS[tcrHi & 7] as number);
     const paLimit = POWER[paBits] as number;
