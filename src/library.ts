@@ -7,6 +7,7 @@ import { ExitCode, Failure } from "./failure.ts";
 import { MOST_CPUS, chooseAccelerator, gicChoice } from "./host/accelerators.ts";
 import { checkDisks, type DiskOptions } from "./host/disks.ts";
 import { checkShares, type ShareOptions } from "./host/shares.ts";
+import type { VsockOptions } from "./host/net/unix-streams.ts";
 import type { NetOptions, PublishOptions } from "./host/net/options.ts";
 import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
@@ -22,6 +23,7 @@ export { Failure } from "./failure.ts";
 export type { DiskOptions } from "./host/disks.ts";
 export type { ShareOptions } from "./host/shares.ts";
 export type { NetOptions, PublishOptions } from "./host/net/options.ts";
+export type { VsockOptions } from "./host/net/unix-streams.ts";
 export type { Published } from "./networks.ts";
 export type { Counters, RunOutcome } from "./machine-protocol.ts";
 
@@ -56,6 +58,8 @@ export interface MachineOptions {
   readonly nets?: readonly NetOptions[] | undefined;
   /** Ports of the guest that are reachable on this host, through its first user network (which they bring along). */
   readonly publish?: readonly PublishOptions[] | undefined;
+  /** Streams between guest and host, beside any network. */
+  readonly vsock?: VsockOptions | undefined;
   /** Threads of another kind: for tests of hv itself. */
   readonly threads?: MachineThreads | undefined;
 }
@@ -103,9 +107,10 @@ export function checkCpus(cpus: number): number {
 }
 
 /** Opens a machine's networks; rejects with Failure. */
-export async function openNetworks(nets: readonly NetOptions[], publish: readonly PublishOptions[], deterministic: boolean): Promise<Networks | undefined> {
+export async function openNetworks(nets: readonly NetOptions[], publish: readonly PublishOptions[], deterministic: boolean, vsock?: VsockOptions): Promise<Networks | undefined> {
+  if (deterministic && vsock !== undefined) throw new Failure("HV-USAGE-VSOCK", "--vsock: what comes from the host is not repeatable", { hint: "leave out --deterministic or --vsock" });
   if (deterministic && (publish.length > 0 || nets.some(one => one.kind !== "none"))) throw new Failure("HV-USAGE-NET", "--net: what comes from a network is not repeatable", { hint: "leave out --deterministic or the network" });
-  return await Networks.open(nets, publish);
+  return await Networks.open(nets, publish, vsock);
 }
 
 export interface BootPlan {
@@ -255,7 +260,7 @@ export class VirtualMachine implements AsyncDisposable {
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
-    const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic);
+    const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
     const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length), shares, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;

@@ -12,7 +12,6 @@ import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
-import type { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
@@ -46,7 +45,7 @@ class MachineThread implements MachineHost {
   readonly #serial: Serial;
   readonly #disks: OpenDisks;
   readonly #shares: OpenShares;
-  readonly #nets: readonly VirtioNet[];
+  readonly #nets: readonly ReturnType<typeof openNet>[];
   readonly #syncer: Syncer;
   #patched: readonly string[] = [];
   #rings = 0;

@@ -4,10 +4,12 @@ import type { Link } from "./net/wires.ts";
 import { Stack } from "./net/stack.ts";
 import { FrameRing } from "./frame-ring.ts";
 import { checkNets, defaultMac, DEFAULT_MTU, parseEndpoint, parseMac, type NetOptions, type PublishOptions } from "./host/net/options.ts";
+import { checkVsock, connectPort, listenUnix, type VsockOptions } from "./host/net/unix-streams.ts";
 import { FrameStream } from "./host/net/frame-stream.ts";
 import { PcapFile } from "./host/net/pcap.ts";
 import { hostSockets, listen, listenDatagrams, type Listener } from "./host/net/sockets.ts";
 import { Tap } from "./host/net/tap.ts";
+import { VsockHost } from "./vsock/host.ts";
 import { DRIVER, newRings, type NetStart } from "./machine-net.ts";
 
 /** struct virtio_net_hdr. */
@@ -48,10 +50,10 @@ class Interface implements Line {
   #full = false;
   #drivers = 0;
   #later = false;
-  constructor(networks: Networks, options: NetOptions, index: number, offload: boolean) {
+  constructor(networks: Networks, options: NetOptions, index: number, offload: boolean, cid?: number) {
     this.#networks = networks;
     const rings = newRings();
-    this.start = { ...rings, mac: options.mac === undefined ? defaultMac(index) : parseMac(options.mac) as Uint8Array, mtu: options.mtu ?? DEFAULT_MTU, offload };
+    this.start = { ...rings, mac: options.mac === undefined ? defaultMac(index) : parseMac(options.mac) as Uint8Array, mtu: options.mtu ?? DEFAULT_MTU, offload, cid };
     this.#fromGuest = new FrameRing(rings.toHost, () => networks.wake());
     this.#toGuest = new FrameRing(rings.toGuest, () => networks.wake());
     this.#pcap = options.pcap === undefined ? undefined : new PcapFile(options.pcap, text => networks.notice(text));
@@ -128,12 +130,14 @@ export class Networks {
   readonly published: Published[] = [];
 
   /** Opens everything, or nothing; rejects with Failure. Undefined: the machine has no network. */
-  static async open(nets: readonly NetOptions[], publish: readonly PublishOptions[]): Promise<Networks | undefined> {
+  static async open(nets: readonly NetOptions[], publish: readonly PublishOptions[], vsock?: VsockOptions): Promise<Networks | undefined> {
     const all = checkNets(nets, publish);
-    if (all.length === 0) return undefined;
+    checkVsock(vsock);
+    if (all.length === 0 && vsock === undefined) return undefined;
     const networks = new Networks();
     try {
       for (const [index, options] of all.entries()) await networks.#open(options, index, all.findIndex(one => one.kind === "user") === index ? publish : []);
+      if (vsock !== undefined) networks.#openVsock(vsock, all.length);
     } catch (error) {
       networks.close();
       throw error;
@@ -145,6 +149,27 @@ export class Networks {
     const line = new Interface(this, options, index, options.kind === "tap");
     this.#interfaces.push(line);
     line.backEnd = options.kind === "tap" ? Tap.open(options, line) : await FrameStream.open(options, line);
+  }
+  /** In the last place: no interface of a network is moved by it. */
+  #openVsock({ cid, path }: VsockOptions, index: number): void {
+    const line = new Interface(this, { kind: "none" }, index, false, cid);
+    this.#interfaces.push(line);
+    const host = new VsockHost({
+      cid, reserve: length => line.reserve(length), commit: () => line.commit(), count: what => this.count(what),
+      connect: (port, events) => (path === undefined ? undefined : connectPort(path, port, events)),
+    });
+    const listener = path === undefined ? undefined : listenUnix(path, stream => host.incoming(stream));
+    line.backEnd = {
+      receive: record => {
+        host.receive(record);
+        return true;
+      },
+      settle: () => {}, resume: () => host.resume(), restart: () => host.restart(),
+      close: () => {
+        listener?.close();
+        host.restart();
+      },
+    };
   }
   async #openUser(options: NetOptions, index: number, publish: readonly PublishOptions[]): Promise<void> {
     const line = new Interface(this, options, index, true);

@@ -28,6 +28,7 @@ const layers: readonly Layer[] = [
   { of: "src/disk/", from: ["src/failure.ts", "node:zlib"], types: ["devices/"] },
   { of: "src/net/", from: [], types: ["devices/device.ts"] },
   { of: "src/share/", from: [] },
+  { of: "src/vsock/", from: [], types: ["src/net/"] },
   { of: "src/host/net/", from: ["src/net/address.ts", "src/failure.ts", "node:", "ffi/tap.ts"], types: ["src/net/"] },
   { of: "src/host/", from: ["ffi/posix.ts", "ffi/files.ts", "src/share/", "ffi/hypervisor.ts", "ffi/kvm.ts", "ffi/memory.ts", "src/boot/", "src/disk/", "src/failure.ts", "node:", "consola"], types: ["devices/device.ts", "devices/virtio/block-backend.ts", "src/machine/boot.ts"] },
   { of: "src/cli/", from: everything },

@@ -11,10 +11,10 @@ import { PUBLISH_HINT, type PublishOptions } from "./options.ts";
 
 type Socket = Bun.Socket<Held>;
 /** A stream's events, once there is somebody to hear them. */
-interface Held { events: StreamEvents | undefined; failed: string | undefined; closed: boolean }
+export interface Held { events: StreamEvents | undefined; failed: string | undefined; closed: boolean }
 const codeOf = (error: unknown): string => (error as { readonly code?: string } | undefined)?.code ?? "EIO";
 
-const handlers: Bun.SocketHandler<Held> = {
+export const handlers: Bun.SocketHandler<Held> = {
   data: (socket, bytes) => socket.data.events?.data(bytes),
   end: socket => socket.data.events?.end(),
   drain: socket => socket.data.events?.writable(),
@@ -25,7 +25,7 @@ const handlers: Bun.SocketHandler<Held> = {
     socket.data.events?.closed(socket.data.failed ?? (error === undefined || error === null ? undefined : codeOf(error)));
   },
 };
-function streamOf(socket: Socket): Stream {
+export function streamOf(socket: Socket): Stream {
   const { data } = socket;
   return {
     // what a closed socket does not take is of no use to anybody: `closed` follows
@@ -41,7 +41,7 @@ function streamOf(socket: Socket): Stream {
   };
 }
 
-function connect(to: Endpoint, events: StreamEvents): Stream {
+export function connect(to: Endpoint | { readonly unix: string }, events: StreamEvents): Stream {
   let stream: Stream | undefined;
   let given = false, over = false;
   const held: Held = { events, failed: undefined, closed: false };
@@ -51,7 +51,7 @@ function connect(to: Endpoint, events: StreamEvents): Stream {
     events.closed(codeOf(error));
   };
   Bun.connect<Held>({
-    hostname: to.address, port: to.port, allowHalfOpen: true, data: held,
+    ...("unix" in to ? { unix: to.unix } : { hostname: to.address, port: to.port }), allowHalfOpen: true, data: held,
     socket: {
       ...handlers,
       open: socket => {
@@ -62,7 +62,7 @@ function connect(to: Endpoint, events: StreamEvents): Stream {
       },
       connectError: (_, error) => failed(error),
     },
-  }).catch(failed);
+  } as Parameters<typeof Bun.connect<Held>>[0]).catch(failed);
   return {
     write: bytes => stream?.write(bytes) ?? 0,
     finish: () => stream?.finish(),
