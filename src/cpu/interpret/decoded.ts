@@ -11,7 +11,7 @@ import { CELLS, hotForm } from "./hot-forms.ts";
 const HASH_BITS = 17;
 const hash = (word: number): number => Math.imul(word, 0x9e37_79b1) >>> (32 - HASH_BITS);
 /** Pages in the table by place: a power of two. */
-const PLACE_PAGES = 256;
+const PLACE_PAGES = 128;
 /** The first cell of a RAM page in the table by place. */
 export const placeOf = (page: number): number => (page & (PLACE_PAGES - 1)) * (1024 * CELLS);
 
