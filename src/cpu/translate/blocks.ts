@@ -117,6 +117,7 @@ export class BlockTable {
   }
 
   clear(): void {
+    if (this.count === 0) return; // nor are the columns touched before there is a block
     this.count = 0;
     this.#ram = new Map();
     this.#virtual.fill(0);

@@ -1,8 +1,9 @@
 // src/cpu/translate/engine.ts — runs a core on generated code: finds or makes the block at PC, enters it, and serves what
 // it leaves for.
 //
-// The life of a block. Key: the RAM page and word where its code stands, and the EL it runs at; its virtual address is
-// part of the code, so a second alias makes a second block in its place. It is found by (1) a direct jump patched in when
+// The life of a block. Key: the RAM page and word where its code stands, and the EL it runs at. The virtual address of
+// EL1's is part of the code, so a second alias makes a second block in its place; EL0's finds its page in CODE_BASE and
+// serves every mapping. It is found by (1) a direct jump patched in when
 // it was first taken — within the page, and across pages for EL1 —, (2) the jump caches in the state, by virtual
 // address, (3) the map here, after a page walk. It goes when IC IVAU finds that its words changed, and everything goes
 // when code memory or the site table is full. TLBI of a page of code takes it out of (1, from other pages) and (2).
