@@ -8,6 +8,12 @@ const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = process.platform === "darwin" ? 0x1000 : 0x20;
 const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
 
+/**
+ * "What is in these pages is not needed." Linux: MADV_DONTNEED, they read as zero from then on. macOS: MADV_FREE_REUSABLE, they
+ * no longer count as this process's, and hold their bytes until somebody else needs the memory.
+ */
+const NOT_NEEDED = process.platform === "darwin" ? 7 : 4;
+
 /** The largest page of any host: hypervisors map whole pages. */
 const ALIGNMENT = 0x4000;
 /** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
@@ -17,6 +23,8 @@ function open() {
   return dlopen(LIBC, {
     mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" },
     munmap: { args: ["ptr", "u64"], returns: "i32" },
+    madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
+    getpagesize: { args: [], returns: "i32" },
   }).symbols;
 }
 let libc: ReturnType<typeof open> | undefined;
@@ -69,6 +77,17 @@ export class NativeMemory {
   /** The bytes of window `index`, without a copy. Must not be used after `free`. */
   window(index: number): ArrayBuffer {
     return toArrayBuffer((this.pointer + index * WINDOW) as Pointer, 0, Math.min(WINDOW, this.size - index * WINDOW));
+  }
+  /**
+   * Gives the whole host pages inside of a range back to the host; returns how many bytes these are. The range stays usable: a
+   * page comes again when it is touched, and holds zeros or what it held before.
+   */
+  release(offset: number, length: number): number {
+    libc ??= open();
+    const page = libc.getpagesize();
+    const from = Math.ceil(Math.max(0, offset) / page) * page, to = Math.floor(Math.min(this.size, offset + length) / page) * page;
+    if (to <= from || libc.madvise((this.pointer + from) as Pointer, to - from, NOT_NEEDED) !== 0) return 0;
+    return to - from;
   }
   /** Gives everything back to the host. Every view of it must be dead. */
   free(): void {

@@ -15,7 +15,7 @@ import { prepareBoot, type BootFiles } from "./machine/boot.ts";
 import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
 import { Networks, type Published } from "./networks.ts";
-import type { AcceleratorName, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
+import type { AcceleratorName, BalloonState, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
@@ -25,7 +25,7 @@ export type { ShareOptions } from "./host/shares.ts";
 export type { NetOptions, PublishOptions } from "./host/net/options.ts";
 export type { VsockOptions } from "./host/net/unix-streams.ts";
 export type { Published } from "./networks.ts";
-export type { Counters, RunOutcome } from "./machine-protocol.ts";
+export type { BalloonState, Counters, RunOutcome } from "./machine-protocol.ts";
 
 /** A file by its path, or its bytes. */
 
@@ -52,6 +52,8 @@ export interface MachineOptions {
   readonly disks?: readonly DiskOptions[] | undefined;
   /** Directories of this host, in the guest `mount -t 9p -o trans=virtio TAG /mnt`. */
   readonly shares?: readonly ShareOptions[] | undefined;
+  /** A balloon: bytes, or text with a unit, that the guest shall do without; 0 for giving back what it does not use. Default none. */
+  readonly balloon?: number | string | undefined;
   /** A virtio device that gives the guest entropy; default false. */
   readonly rng?: boolean | undefined;
   /** Network interfaces, in the guest eth0 and on; default none. */
@@ -104,6 +106,14 @@ export function checkMemory(bytes: number): number {
 export function checkCpus(cpus: number): number {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MOST_CPUS[3]) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MOST_CPUS[3]}` });
   return cpus;
+}
+
+/** Refuses what is no size of a balloon in so much memory. */
+export function checkBalloon(balloon: number | string | undefined, ramSize: number): number | undefined {
+  if (balloon === undefined) return undefined;
+  const bytes = balloon === "0" ? 0 : typeof balloon === "string" ? parseSize(balloon, "--balloon") : balloon;
+  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes < ramSize) return bytes;
+  throw new Failure("HV-USAGE-BALLOON", `--balloon: ${Number.isSafeInteger(bytes) && bytes > 0 ? formatSize(bytes) : String(bytes)} of ${formatSize(ramSize)} of memory cannot be taken`, { hint: "give less than --memory, or 0" });
 }
 
 /** Opens a machine's networks; rejects with Failure. */
@@ -255,13 +265,14 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "networks">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "balloon" | "networks">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
+    const balloon = checkBalloon(options.balloon, start.ramSize);
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length), shares, rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {
@@ -288,6 +299,8 @@ export class VirtualMachine implements AsyncDisposable {
   setInterrupt(spi: number, level: boolean): Promise<void> { return this.#client.ask("interrupt", { spi, level }); }
   /** What was counted since the machine was made. */
   async counters(): Promise<Counters> { return { ...await this.#client.ask("counters", {}), network: this.#networks?.counters ?? {} }; }
+  /** Sets the balloon's target, in bytes, when one is given; what it is now, and asks the guest for new statistics. */
+  balloon(target?: number): Promise<BalloonState> { return this.#client.ask("balloon", { target }); }
   /** Registers, interrupts and last accesses, as text. */
   describe(): Promise<string> { return this.#client.ask("describe", {}); }
   /** Power-on state, program or kernel loaded again. The machine must stand still. */

@@ -4,6 +4,7 @@
 import type { DiskOptions } from "./host/disks.ts";
 import type { ShareOptions } from "./host/shares.ts";
 import type { BootSources } from "./host/boot-files.ts";
+import type { BalloonStats } from "../devices/virtio/balloon.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome } from "./machine/machine.ts";
 import type { NetStart } from "./machine-net.ts";
@@ -47,6 +48,8 @@ export interface StartMessage {
   readonly disks: readonly DiskOptions[];
   /** Shared directories. */
   readonly shares?: readonly ShareOptions[] | undefined;
+  /** A balloon of so many bytes. */
+  readonly balloon?: number | undefined;
   /** A device that gives the guest entropy. */
   readonly rng: boolean;
   /** Network interfaces: their frames go through rings in shared memory. */
@@ -72,7 +75,18 @@ export interface Questions {
   interrupt: { readonly args: { readonly spi: number; readonly level: boolean }; readonly answer: undefined };
   reset: { readonly args: Readonly<Record<never, never>>; readonly answer: undefined };
   counters: { readonly args: Readonly<Record<never, never>>; readonly answer: Counters };
+  /** Sets the target when it is given. */
+  balloon: { readonly args: { readonly target?: number | undefined }; readonly answer: BalloonState };
   describe: { readonly args: Readonly<Record<never, never>>; readonly answer: string };
+}
+export interface BalloonState {
+  /** Bytes that the balloon should have, and has. */
+  readonly target: number;
+  readonly actual: number;
+  /** Bytes given back to the host since the machine was made: by the balloon, and of pages that the guest reported free. */
+  readonly released: number;
+  /** What the guest said of its memory, asked for by the call before this one. */
+  readonly stats: BalloonStats;
 }
 export interface Counters {
   /** Instructions executed by all cores. */

@@ -10,6 +10,7 @@ import { openDisks, type OpenDisks } from "./host/disks.ts";
 import { openShares, type OpenShares } from "./host/shares.ts";
 import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
+import { VirtioBalloon } from "../devices/virtio/balloon.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
@@ -46,6 +47,7 @@ class MachineThread implements MachineHost {
   readonly #disks: OpenDisks;
   readonly #shares: OpenShares;
   readonly #nets: readonly ReturnType<typeof openNet>[];
+  readonly #balloon: VirtioBalloon | undefined;
   readonly #syncer: Syncer;
   #patched: readonly string[] = [];
   #rings = 0;
@@ -88,6 +90,10 @@ class MachineThread implements MachineHost {
     }
     this.#shares = shares;
     this.#nets = start.nets.map((net, index) => openNet(net, () => this.#send({ kind: "frames", index })));
+    if (start.balloon !== undefined) {
+      this.#balloon = new VirtioBalloon({ contains: (gpa, length) => this.#machine.ram.contains(gpa, length), release: (gpa, length) => this.#machine.ram.release(gpa, length) });
+      this.#balloon.target = start.balloon;
+    }
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
@@ -134,7 +140,7 @@ class MachineThread implements MachineHost {
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
     this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) })));
-    const last: VirtioDevice[] = [...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
+    const last: VirtioDevice[] = [...(this.#balloon === undefined ? [] : [this.#balloon]), ...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
     last.forEach((device, n) => devices.set(virtioSlots.length - 1 - last.length + n, device));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
     return devices;
@@ -361,6 +367,17 @@ class MachineThread implements MachineHost {
         instructions: machine.cores.reduce((sum, one) => sum + one.instructions, 0), exits: Object.fromEntries(machine.exits),
         devices: Object.fromEntries(machine.bus.counts), unassigned: machine.bus.unassigned, notes: Object.fromEntries(machine.notes), network: {},
       };
+      case "balloon": {
+        const balloon = this.#balloon, { target } = question.args;
+        if (balloon === undefined) throw new Error("the machine has no balloon");
+        if (target !== undefined) {
+          if (!(target >= 0 && target <= machine.ram.size)) throw new RangeError(`a balloon of ${target} bytes: the machine has ${machine.ram.size}`);
+          balloon.target = target;
+        }
+        const state = { target: balloon.target, actual: balloon.actual, released: balloon.released, stats: balloon.stats };
+        balloon.refresh();
+        return state;
+      }
       case "describe": return describeMachine(machine);
       default: return question satisfies never;
     }

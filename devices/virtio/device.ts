@@ -29,6 +29,8 @@ export interface VirtioDevice {
   readonly queues: number;
   /** The configuration space as it reads now. */
   readonly config: Uint8Array;
+  /** The driver writes to the configuration space, `size` bytes; without it, such a write is ignored and noted. */
+  configure?(offset: number, size: number, value: number): void;
   /** Once, before anything else. */
   attach(transport: VirtioTransport): void;
   /** FEATURES_OK was reached with this subset of `features`. */

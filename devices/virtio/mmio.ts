@@ -93,7 +93,10 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
   }
 
   write(offset: number, size: number, value: number): void {
-    if (offset >= Reg.Config) return this.#note("write to the configuration space ignored", offset, value);
+    if (offset >= Reg.Config) {
+      if (this.#device.configure !== undefined && this.#has(STATUS.DRIVER)) return this.#device.configure(offset - Reg.Config, size, value >>> 0);
+      return this.#note("write to the configuration space ignored", offset, value);
+    }
     if (size !== 4 || (offset & 3) !== 0) return this.#note("narrow write to a register ignored", offset, value);
     const s = this.#s;
     switch (offset) {
@@ -190,6 +193,8 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
         this.#device.negotiated(s.driverFeatures & this.#device.features);
       }
       s.status |= bit;
+      // what was made available before, too early to be told of: Linux' balloon does that
+      if (bit === STATUS.DRIVER_OK) this.#queues.forEach((queue, i) => { if (queue.pending) this.#later(i); });
     }
   }
 

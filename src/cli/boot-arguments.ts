@@ -25,6 +25,7 @@ export const bootArgs = {
   publish: { type: "string", alias: "p", description: "Make a port of the guest reachable on this host; may be given several times", valueHint: "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]" },
   share: { type: "string", description: "A directory for the guest (mount -t 9p -o trans=virtio TAG DIR); may be given several times", valueHint: "DIR[:TAG][,ro]" },
   vsock: { type: "string", description: "Streams between guest and host: the guest's address, and the host's socket (CONNECT port; PATH_port)", valueHint: "CID[,uds=PATH]" },
+  balloon: { type: "string", description: "Memory that the guest shall do without; what it frees goes back to this host, and with 0 only that", valueHint: "SIZE|0" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
   kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },

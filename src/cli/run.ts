@@ -9,7 +9,7 @@ import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/termi
 import { parseVsock } from "../host/net/unix-streams.ts";
 import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
-import { openNetworks } from "../library.ts";
+import { checkBalloon, openNetworks } from "../library.ts";
 import type { Networks } from "../networks.ts";
 import { bootArgs, parseDisks, parseGic, parseNets, parseShares, parseTrace, readBootArguments } from "./boot-arguments.ts";
 
@@ -145,15 +145,16 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const trace = parseTrace(given.trace);
     const { nets, publish } = parseNets(rawArgs, given);
     const shares = parseShares(rawArgs, given.deterministic);
-    const disks = parseDisks(rawArgs, nets.length + shares.length + (given.vsock === undefined ? 0 : 1));
+    const disks = parseDisks(rawArgs, nets.length + shares.length + (given.vsock === undefined ? 0 : 1) + (given.balloon === undefined ? 0 : 1));
     const vsock = parseVsock(given.vsock);
     const accelerator = chooseAccelerator(given.accel);
     const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
+    const balloon = checkBalloon(given.balloon, ramSize);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
     const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic, vsock);
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, balloon, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

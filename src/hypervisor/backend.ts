@@ -7,6 +7,8 @@ export type { Exit, ExitKind } from "../cpu/exit.ts";
 export interface RamWindows {
   readonly size: number;
   readonly windows: readonly ArrayBuffer[];
+  /** Gives the host's whole pages inside of a range back to the host; they read as zero, or as before. Bytes given back. */
+  release(offset: number, length: number): number;
 }
 
 /** An interrupt controller inside the backend. With one, neither interrupts nor timers nor WFI leave the guest. */

@@ -100,7 +100,7 @@ export class HvfVm implements Vm {
     this.#blocks.push({ at: gpa, memory });
     trying(() => this.#hv.base.hv_vm_map(memory.pointer as HostAddress, gpa, memory.size, MemoryFlags.READ | MemoryFlags.WRITE | MemoryFlags.EXEC));
     this.memory.add(gpa, memory, size, false);
-    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
+    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
   }
   /** In the order of their indexes: redistributors are numbered as vCPUs are made. */
   createVcpu(index: number): HvfVcpu | RemoteVcpu {

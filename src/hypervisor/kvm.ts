@@ -179,7 +179,7 @@ export class KvmVm implements Vm {
     } catch (error) {
       refuse(error);
     }
-    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
+    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
   }
   createVcpu(index: number): Vcpu {
     const { thread, bell } = this.#options;

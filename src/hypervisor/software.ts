@@ -49,7 +49,7 @@ class SoftwareVm implements Vm {
     const memory = NativeMemory.allocate(size);
     this.#blocks.push(memory);
     this.#memory.add(gpa, memory, size, false);
-    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) };
+    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
   }
   createVcpu(index: number): Vcpu {
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });

@@ -8,9 +8,11 @@ export class Ram implements GuestMemory {
   readonly base: number;
   readonly size: number;
   readonly #windows: readonly Uint8Array[];
+  readonly #release: (offset: number, length: number) => number;
   constructor(base: number, ram: RamWindows) {
     this.base = base;
     this.size = ram.size;
+    this.#release = (offset, length) => ram.release(offset, length);
     this.#windows = ram.windows.map(buffer => new Uint8Array(buffer));
   }
   contains(gpa: number, length: number): boolean {
@@ -25,6 +27,14 @@ export class Ram implements GuestMemory {
     if (!this.contains(gpa, from.length)) return false;
     this.#pieces(gpa, from.length, (window, at, start, length) => window.set(from.subarray(start, start + length), at));
     return true;
+  }
+  /**
+   * The guest does not need these bytes: they go back to the host, page by page of the host's, and read as zero or as before.
+   * To what executes the guest this is a write by a device: by the architecture's rules the guest makes its instruction
+   * caches see it. Returns the bytes given back: none where any lies outside of RAM.
+   */
+  release(gpa: number, length: number): number {
+    return this.contains(gpa, length) ? this.#release(gpa - this.base, length) : 0;
   }
   /** Every byte becomes zero. */
   clear(): void { for (const window of this.#windows) window.fill(0); }

@@ -180,6 +180,12 @@ describe("A9: memory and CPUs", () => {
     expect(refusal({ cpus })).toContain("--cpus");
   });
 });
+describe("balloon", () => {
+  test.each([["512M", "512 MiB of 512 MiB of memory cannot be taken"], ["2G", "2 GiB of 512 MiB"], ["-1", "is no size"], ["5", "is no size"], ["lots", "is no size"]])("--balloon %s is refused", async (size, why) => {
+    const found = await hv(["run", put("balloon-kernel", arm64Image()), "--balloon", size, "--accel", "software"]);
+    expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([2, 2, expect.stringContaining(why)]);
+  });
+});
 describe("shares", () => {
   test.each([[["--share", "/none-such"], "there is no such directory", 4], [["--share", ""], "its directory is missing", 2], [["--share", "/tmp:a b"], "is no tag", 2], [["--share", "/tmp:x", "--share", "/tmp:x"], "is taken", 2], [["--share", "/tmp", "--deterministic"], "not repeatable", 2]])("%j is refused", async (words, why, code) => {
     const found = await hv(["run", put("share-kernel", arm64Image()), ...words, "--accel", "software"]);

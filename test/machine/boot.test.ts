@@ -18,7 +18,7 @@ const seeds = { kaslr: new Uint8Array(8).fill(7), rng: new Uint8Array(32).fill(9
 describe("a boot", () => {
   test("puts kernel, device tree and initrd where the device tree says", () => {
     const boot = prepareBoot(files, board, seeds);
-    const ram = new Ram(RAM_BASE, { size: board.ramSize, windows: [new ArrayBuffer(board.ramSize)] });
+    const ram = new Ram(RAM_BASE, { size: board.ramSize, windows: [new ArrayBuffer(board.ramSize)], release: () => 0 });
     loadBoot(ram, files, boot);
     const at = (address: number, length: number): Uint8Array => {
       const bytes = new Uint8Array(length);

@@ -11,13 +11,19 @@ const SEAMS = [RAM + 2 * GiB, RAM + 4 * GiB];
 
 describe("copies", () => {
   const memory = NativeMemory.allocate(SIZE);
-  const ram = new Ram(RAM, { size: SIZE, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)) });
+  const ram = new Ram(RAM, { size: SIZE, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) });
 
   test.each(SEAMS)("across the seam at 0x%x come back whole", seam => {
     const bytes = Uint8Array.from({ length: 64 }, (_, i) => i + 1), back = new Uint8Array(64);
     expect([ram.write(seam - 32, bytes), ram.read(seam - 32, back)]).toEqual([true, true]);
     expect(back).toEqual(bytes);
     expect([ram.read(seam, back), back[0]]).toEqual([true, 33]);
+  });
+  test("what is not needed goes back by whole pages, and can be used again", () => {
+    const page = new Uint8Array(0x8000).fill(7), at = RAM + 2 * GiB - 0x4000, one = new Uint8Array(1);
+    ram.write(at, page);
+    expect([ram.release(at, 0x8000), ram.release(at + 1, 100), ram.release(RAM + SIZE - 0x4000, 0x8000), ram.release(RAM - 0x4000, 0x8000), ram.release(Number.NaN, 0x4000)]).toEqual([0x8000, 0, 0, 0, 0]);
+    expect([ram.read(at + 0x4000, one), ram.write(at, page.subarray(0, 5)), ram.read(at + 4, one), one[0]]).toEqual([true, true, true, 7]);
   });
   test("end with RAM: nothing is copied when a part lies outside", () => {
     const four = Uint8Array.of(1, 2, 3, 4), back = new Uint8Array(2);
