@@ -291,7 +291,7 @@ class MachineThread implements MachineHost {
       case "input":
         if (message.held) this.#serial.hold(message.bytes);
         else this.#serial.type(message.bytes);
-        this.#tellWaiting();
+        this.#tellWaiting(message.held);
         return;
       case "powerKey": return this.#machine.pressPowerKey();
       case "stop":
@@ -317,10 +317,10 @@ class MachineThread implements MachineHost {
       default: return message satisfies never;
     }
   }
-  /** Tells the sender of input how much is left, when that has changed by a good deal. */
-  #tellWaiting(): void {
+  /** Tells the sender of input how much is left, when that has changed by a good deal. Held input is always answered: its sender reads on when told. */
+  #tellWaiting(answer = false): void {
     const { waiting } = this.#serial;
-    if (waiting === this.#waitingTold || (waiting > 0 && Math.abs(waiting - this.#waitingTold) < 4096)) return;
+    if (!answer && (waiting === this.#waitingTold || (waiting > 0 && Math.abs(waiting - this.#waitingTold) < 4096))) return;
     this.#waitingTold = waiting;
     this.#send({ kind: "inputTaken", waiting });
   }

@@ -58,6 +58,27 @@ describe("behind pipes", () => {
     const { code, stdout, stderr } = await hv(["run", echo], { input: `${lines}q` });
     expect([code, stdout, stderr]).toEqual([0, `ready\r\n${lines}`, ""]);
   });
+  test("a pipe is read on after each answer: a script that types, waits, and types again", async () => {
+    const child = Bun.spawn([...HV, "run", echo], { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+    const reader = child.stdout.getReader(), decoder = new TextDecoder();
+    let shown = "";
+    const shows = async (text: string): Promise<void> => {
+      while (!shown.includes(text)) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`ended before ${text}: ${shown}`);
+        shown += decoder.decode(value);
+      }
+    };
+    await shows("ready");
+    for (const line of ["one\n", "two\n", "six\n"]) {
+      child.stdin.write(line);
+      await child.stdin.flush();
+      await shows(line);
+    }
+    child.stdin.write("q");
+    await child.stdin.end();
+    expect(await child.exited).toBe(0);
+  });
   test("standard input from /dev/null, closed, and a pipe that ends at once: the guest runs on", async () => {
     const children = ["</dev/null", "<&-", "< /dev/null 2>/dev/null"].map(how => Bun.spawn([...shell(`exec HV run ${echo} ${how}`)], { stdout: "pipe", stderr: "ignore" }));
     await Bun.sleep(2500);
