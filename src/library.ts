@@ -9,13 +9,16 @@ import { checkDisks, type DiskOptions } from "./host/disks.ts";
 import { checkShares, type ShareOptions } from "./host/shares.ts";
 import type { VsockOptions } from "./host/net/unix-streams.ts";
 import type { NetOptions, PublishOptions } from "./host/net/options.ts";
-import { openBootFiles, type BootSources, type FileOrBytes } from "./host/boot-files.ts";
+import { openBootFiles, openFirmwareFiles, type FileOrBytes } from "./host/boot-files.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
-import { prepareBoot, type BootFiles } from "./machine/boot.ts";
+import type { Fdt } from "../dtb/fdt.ts";
+import type { Placement } from "./boot/load.ts";
+import { prepareBoot, prepareFirmware } from "./machine/boot.ts";
+import type { BoardDescription } from "./machine/devicetree.ts";
 import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
 import { Networks, type Published } from "./networks.ts";
-import type { AcceleratorName, BalloonState, Counters, GicChoice, RunOutcome } from "./machine-protocol.ts";
+import type { AcceleratorName, BalloonState, Counters, GicChoice, Load, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
@@ -66,7 +69,12 @@ export interface MachineOptions {
   readonly threads?: MachineThreads | undefined;
 }
 export interface StartOptions extends MachineOptions {
-  readonly kernel: FileOrBytes;
+  /** Not needed by a firmware, which finds one by itself or is given this file through fw_cfg. */
+  readonly kernel?: FileOrBytes | undefined;
+  /** Runs instead of the kernel, from address 0, with flash and fw_cfg: U-Boot or UEFI for QEMU's virt board. */
+  readonly firmware?: FileOrBytes | undefined;
+  /** A file for the firmware's variables, made when there is none; default: they are forgotten with the machine. */
+  readonly firmwareVariables?: string | undefined;
   readonly initrd?: FileOrBytes | undefined;
   /** Default: console=ttyAMA0 */
   readonly cmdline?: string | undefined;
@@ -124,24 +132,31 @@ export async function openNetworks(nets: readonly NetOptions[], publish: readonl
 }
 
 export interface BootPlan {
-  readonly sources: BootSources;
-  /** The same, opened and found bootable. */
-  readonly files: BootFiles;
+  readonly load: Load;
   readonly cpus: number;
   readonly ramSize: number;
+  /** The device tree of this boot on a board, without seeds, and what was changed in a user's; where a kernel goes. */
+  readonly prepare: (board: BoardDescription) => { readonly tree: Fdt; readonly patched: readonly string[]; readonly placement?: Placement };
 }
 
 /** Opens and checks everything a boot needs; throws Failure for what cannot boot. */
 export function readBootFiles(options: StartOptions): BootPlan {
   const ramSize = checkMemory(typeof options.memory === "string" ? parseSize(options.memory, "--memory") : options.memory ?? DEFAULT_MEMORY);
   const cpus = checkCpus(options.cpus ?? 1);
-  const sources: BootSources = {
-    kernel: options.kernel, initrd: options.initrd, dtb: options.dtb === "auto" ? undefined : options.dtb,
-    cmdline: options.cmdline ?? DEFAULT_CMDLINE,
-  };
-  const files = openBootFiles(sources);
-  prepareBoot(files, { cpus, ramSize }); // what does not fit is refused here, before anything runs
-  return { sources, files, cpus, ramSize };
+  const { kernel, initrd, firmware, firmwareVariables: variables } = options;
+  const common = { initrd, dtb: options.dtb === "auto" ? undefined : options.dtb, cmdline: options.cmdline ?? DEFAULT_CMDLINE };
+  if (firmware !== undefined) {
+    const sources = { ...common, kernel, firmware, variables }, files = openFirmwareFiles(sources);
+    const prepare = (board: BoardDescription): ReturnType<BootPlan["prepare"]> => prepareFirmware(files, board);
+    prepare({ cpus, ramSize });
+    return { load: { kind: "firmware", sources }, cpus, ramSize, prepare };
+  }
+  if (variables !== undefined) throw new Failure("HV-USAGE-FIRMWARE", "--firmware-vars: is for a firmware, and there is none", { hint: "name one with --firmware FILE" });
+  if (kernel === undefined) throw new Failure("HV-USAGE", "IMAGE is missing: there is neither a kernel nor a firmware to start", { hint: "name a kernel, or the word debian, or --firmware FILE" });
+  const sources = { ...common, kernel }, files = openBootFiles(sources);
+  const prepare = (board: BoardDescription): ReturnType<BootPlan["prepare"]> => prepareBoot(files, board);
+  prepare({ cpus, ramSize }); // what does not fit is refused here, before anything runs
+  return { load: { kind: "boot", sources }, cpus, ramSize, prepare };
 }
 
 /** The guest's serial port. */
@@ -255,8 +270,8 @@ export class VirtualMachine implements AsyncDisposable {
 
   /** Boots a kernel; it runs when the promise resolves. */
   static async start(options: StartOptions): Promise<VirtualMachine> {
-    const { sources, cpus, ramSize } = readBootFiles(options);
-    return await VirtualMachine.#make(options.engine === undefined ? options : { ...options, accelerator: options.accelerator ?? "software" }, { cpus, ramSize, load: { kind: "boot", sources }, autostart: true, reboot: options.reboot ?? true, deterministic: options.deterministic ?? false, debugExits: false, trace: [] });
+    const { load, cpus, ramSize } = readBootFiles(options);
+    return await VirtualMachine.#make(options.engine === undefined ? options : { ...options, accelerator: options.accelerator ?? "software" }, { cpus, ramSize, load, autostart: true, reboot: options.reboot ?? true, deterministic: options.deterministic ?? false, debugExits: false, trace: [] });
   }
   /** A machine with nothing but a program in memory. It stands still until `run`. */
   static async create(options: CreateOptions): Promise<VirtualMachine> {

@@ -3,7 +3,7 @@
 // port when the doorbell word has changed, so whoever sends a message also rings.
 import type { DiskOptions } from "./host/disks.ts";
 import type { ShareOptions } from "./host/shares.ts";
-import type { BootSources } from "./host/boot-files.ts";
+import type { BootSources, FirmwareSources } from "./host/boot-files.ts";
 import type { BalloonStats } from "../devices/virtio/balloon.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome } from "./machine/machine.ts";
@@ -32,6 +32,11 @@ export interface Program {
   readonly bytes: Uint8Array;
   readonly at: number;
 }
+/** What the machine starts with. */
+export type Load =
+  | { readonly kind: "boot"; readonly sources: BootSources }
+  | { readonly kind: "firmware"; readonly sources: FirmwareSources }
+  | { readonly kind: "program"; readonly program: Program };
 export interface StartMessage {
   readonly bell: SharedArrayBuffer;
   readonly accelerator: AcceleratorName;
@@ -54,7 +59,7 @@ export interface StartMessage {
   readonly rng: boolean;
   /** Network interfaces: their frames go through rings in shared memory. */
   readonly nets: readonly NetStart[];
-  readonly load: { readonly kind: "boot"; readonly sources: BootSources } | { readonly kind: "program"; readonly program: Program };
+  readonly load: Load;
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
   readonly reboot: boolean;

@@ -17,9 +17,10 @@ import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
+import { OpenFirmware } from "./machine-firmware.ts";
 import { openNet } from "./machine-net.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
-import { virtioSlots } from "./machine/platform.ts";
+import { platform, virtioSlots } from "./machine/platform.ts";
 import { Serial } from "./machine/serial.ts";
 import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome, type StartMessage, type ToMachine, type TraceKind } from "./machine-protocol.ts";
 import { formatSize, hex } from "./units.ts";
@@ -49,6 +50,7 @@ class MachineThread implements MachineHost {
   readonly #nets: readonly ReturnType<typeof openNet>[];
   readonly #balloon: VirtioBalloon | undefined;
   readonly #syncer: Syncer;
+  readonly #firmware: OpenFirmware | undefined;
   #patched: readonly string[] = [];
   #rings = 0;
   #trace: string[] = [];
@@ -79,16 +81,19 @@ class MachineThread implements MachineHost {
       ...(start.deterministic ? {} : { syncLater: (fd: number, done: (error: unknown) => void) => this.#syncer.sync(fd, done) }),
       tell: text => this.#send({ kind: "notice", text }),
     }); // may be refused: before there is a machine to free
-    let shares: OpenShares | undefined;
+    let shares: OpenShares | undefined, firmware: OpenFirmware | undefined;
     try {
+      if (start.load.kind === "firmware") firmware = new OpenFirmware(start.load.sources, text => this.#send({ kind: "notice", text }));
       shares = openShares(start.shares ?? [], what => this.#machine.notes.set(`9p: ${what}`, (this.#machine.notes.get(`9p: ${what}`) ?? 0) + 1));
       this.#backend = openBackend(start, this.#bell);
     } catch (error) {
       this.#disks.close();
       shares?.close();
+      firmware?.close();
       throw error;
     }
     this.#shares = shares;
+    this.#firmware = firmware;
     this.#nets = start.nets.map((net, index) => openNet(net, () => this.#send({ kind: "frames", index })));
     if (start.balloon !== undefined) {
       this.#balloon = new VirtioBalloon({ contains: (gpa, length) => this.#machine.ram.contains(gpa, length), release: (gpa, length) => this.#machine.ram.release(gpa, length) });
@@ -97,7 +102,8 @@ class MachineThread implements MachineHost {
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
-      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, gic: start.accelerator === "software" && start.gic === 3 ? 3 : 2, virtio: this.#virtio() });
+      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, gic: start.accelerator === "software" && start.gic === 3 ? 3 : 2, virtio: this.#virtio(), firmware: this.#firmware?.wires });
+      this.#firmware?.attach(this.#machine, this.#clock);
     } catch (error) {
       this.abandon();
       if (!(error instanceof RangeError)) throw error;
@@ -131,6 +137,7 @@ class MachineThread implements MachineHost {
     this.#syncer.close();
     this.#disks.close();
     this.#shares.close();
+    this.#firmware?.close();
   }
   #startSyncer(shared: SharedArrayBuffer): void {
     const message: SyncerMessage = { shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
@@ -205,6 +212,12 @@ class MachineThread implements MachineHost {
     const random = new Uint32Array(10);
     this.random(random);
     const seeds = { kaslr: new Uint8Array(random.buffer, 0, 8), rng: new Uint8Array(random.buffer, 8, 32) };
+    if (load.kind === "firmware") {
+      this.#patched = this.#firmware?.load(this.#machine, seeds) ?? [];
+      for (const { base, size } of [platform.flash0, platform.flash1]) this.#vm.memoryWritten(base, size);
+      this.#machine.reset(platform.flash0.base, 0);
+      return;
+    }
     const files = openBootFiles(load.sources);
     const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#machine.gicVersion }, seeds);
     loadBoot(this.#machine.ram, files, boot);

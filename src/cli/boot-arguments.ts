@@ -9,7 +9,9 @@ import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
 
 export const bootArgs = {
-  image: { type: "positional", description: "Kernel (Image, Image.gz, Image.zst, vmlinuz.efi), or the word debian", required: true },
+  image: { type: "positional", description: "Kernel (Image, Image.gz, Image.zst, vmlinuz.efi), or the word debian; a firmware needs none", required: false },
+  firmware: { type: "string", description: "Run this firmware (U-Boot or UEFI for QEMU's virt board) from flash; it finds the IMAGE, if any, in fw_cfg", valueHint: "FILE" },
+  "firmware-vars": { type: "string", description: "Where the firmware's variables are kept; made when there is no such file", valueHint: "FILE" },
   dtb: { type: "string", description: "auto describes the board; or a device tree blob to patch and boot with", default: "auto", valueHint: "auto|FILE" },
   initrd: { type: "string", description: "Initial file system: cpio archives, packed or not", valueHint: "FILE" },
   cmdline: { type: "string", description: "The kernel's command line", default: "console=ttyAMA0", valueHint: "TEXT" },
@@ -34,7 +36,9 @@ export const bootArgs = {
 } as const;
 
 export interface BootArguments {
-  readonly image: string;
+  readonly image?: string | undefined;
+  readonly firmware?: string | undefined;
+  readonly "firmware-vars"?: string | undefined;
   readonly dtb: string;
   readonly initrd?: string | undefined;
   readonly cmdline: string;
@@ -113,7 +117,7 @@ export function parseTrace(list: string | undefined): readonly TraceKind[] {
 /** Reads what boots, pulling it first when it is Debian's. */
 export async function readBootArguments(given: BootArguments): Promise<BootPlan> {
   const cpus = parseCpus(given.cpus), memory = checkMemory(parseSize(given.memory, "--memory"));
-  let options: StartOptions = { kernel: given.image, dtb: given.dtb, initrd: given.initrd, cmdline: given.cmdline, cpus, memory };
+  let options: StartOptions = { kernel: given.image, firmware: given.firmware, firmwareVariables: given["firmware-vars"], dtb: given.dtb, initrd: given.initrd, cmdline: given.cmdline, cpus, memory };
   if (given.image === "debian") {
     const [{ pullDebian }, { progressReporter }] = await Promise.all([import("../host/debian/pull.ts"), import("./pull.ts")]);
     const reporter = progressReporter(process.stderr);
@@ -125,7 +129,7 @@ export async function readBootArguments(given: BootArguments): Promise<BootPlan>
     }
   } else {
     for (const name of ["suite", "kernel", "mirror"] as const) {
-      if (given[name] !== undefined) throw new Failure("HV-USAGE", `--${name}: says which Debian to boot, but the image is ${given.image}`, { hint: `hv run debian --${name} ${given[name]}` });
+      if (given[name] !== undefined) throw new Failure("HV-USAGE", `--${name}: says which Debian to boot, but the image is ${given.image ?? "not Debian's"}`, { hint: `hv run debian --${name} ${given[name]}` });
     }
   }
   return readBootFiles(options);

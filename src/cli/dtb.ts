@@ -9,7 +9,7 @@ import { chooseAccelerator, gicVersion } from "../host/accelerators.ts";
 import { readInput } from "../host/input.ts";
 import { writeOutput } from "../host/output.ts";
 import { checkMemory } from "../library.ts";
-import { checkCmdline, prepareBoot, readTree } from "../machine/boot.ts";
+import { checkCmdline, readTree } from "../machine/boot.ts";
 import { boardTree, setChosen, setMemory } from "../machine/devicetree.ts";
 import { MiB } from "../units.ts";
 import { bootArgs, parseCpus, parseGic, parseNets, parseTrace, readBootArguments } from "./boot-arguments.ts";
@@ -25,11 +25,10 @@ export const examples: readonly string[] = [
 ];
 
 const own = {
-  image: { type: "positional", description: "Kernel, or debian; without one /chosen has no initrd", required: false },
   output: { type: "string", alias: "o", description: "Write to a file (its ending says the format)", valueHint: "FILE" },
   format: { type: "string", description: "dts (default), dtb or json", valueHint: "dts|dtb|json" },
 } as const;
-const args: Omit<typeof bootArgs, "image"> & typeof own = { ...bootArgs, ...own };
+const args: typeof bootArgs & typeof own = { ...bootArgs, ...own };
 
 function chooseFormat(given: string | undefined, output: string | undefined): Format {
   const ending = FORMATS.find(format => output?.endsWith(`.${format}`));
@@ -60,9 +59,9 @@ const command: CommandDef<typeof args> = defineCommand({
     }
     let tree: Fdt;
     let patched: readonly string[] = [];
-    if (given.image !== undefined) {
-      const { files, cpus, ramSize } = await readBootArguments({ ...given, image: given.image });
-      ({ tree, patched } = prepareBoot(files, { cpus, ramSize, gic }));
+    if (given.image !== undefined || given.firmware !== undefined) {
+      const { cpus, ramSize, prepare } = await readBootArguments(given);
+      ({ tree, patched } = prepare({ cpus, ramSize, gic }));
     } else {
       const cpus = parseCpus(given.cpus), ramSize = checkMemory(parseSize(given.memory, "--memory"));
       checkCmdline(given.cmdline);

@@ -23,6 +23,7 @@ export const examples: readonly string[] = [
   "hv run debian --kernel 6.12-cloud -m 1G -c 2",
   "hv run Image --initrd initramfs.cpio.gz --cmdline 'console=ttyAMA0 earlycon'",
   "hv run debian --disk data.img --disk tools.img,ro  as /dev/vda and /dev/vdb",
+  "hv run --firmware QEMU_EFI.fd --firmware-vars vars.fd --disk system.img",
   "hv run debian -p 8080:80 --net user,allow-host    its port 80 as 127.0.0.1:8080; the host as 10.0.2.2",
   "hv run debian --share .:src                       in the guest: mount -t 9p -o trans=virtio src /mnt",
   "hv run Image --dtb board.dtb --trace mmio,irq 2> trace.txt",
@@ -148,13 +149,13 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const disks = parseDisks(rawArgs, nets.length + shares.length + (given.vsock === undefined ? 0 : 1) + (given.balloon === undefined ? 0 : 1));
     const vsock = parseVsock(given.vsock);
     const accelerator = chooseAccelerator(given.accel);
-    const { sources, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
+    const { load, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
     const balloon = checkBalloon(given.balloon, ramSize);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
     const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic, vsock);
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, balloon, rng: given.rng, load: { kind: "boot", sources }, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

@@ -6,7 +6,7 @@ import type { PhysicalMemory } from "./mmu/walk.ts";
 
 const PAGES_PER_WINDOW = WINDOW / 4096;
 
-interface Region { readonly base: number; readonly end: number; readonly memory: NativeMemory; readonly firstPage: number; readonly readOnly: boolean }
+interface Region { readonly base: number; readonly end: number; readonly memory: NativeMemory; readonly firstPage: number; readonly readOnly: boolean; visible: boolean }
 
 /** One byte per 64-byte line of RAM, by RAM page number: not zero once generated code was made from it. */
 export class CodeLines {
@@ -46,7 +46,7 @@ export class MemoryMap implements PhysicalMemory {
       this.words.push(new Int32Array(buffer));
       this.hosts.push(memory.pointer + i * WINDOW);
     }
-    this.#regions.push({ base, end: base + size, memory, firstPage, readOnly });
+    this.#regions.push({ base, end: base + size, memory, firstPage, readOnly, visible: true });
   }
 
   /** The RAM page number that holds a physical address, or -1. */
@@ -54,9 +54,13 @@ export class MemoryMap implements PhysicalMemory {
     const regions = this.#regions;
     for (let i = 0; i < regions.length; i++) {
       const r = regions[i] as Region;
-      if (pa >= r.base && pa < r.end) return r.firstPage + Math.floor((pa - r.base) / 4096);
+      if (pa >= r.base && pa < r.end && r.visible) return r.firstPage + Math.floor((pa - r.base) / 4096);
     }
     return -1;
+  }
+  /** Makes the region at `base` be there or not: outside of generated code's own reach. Cores must flush their TLBs. */
+  show(base: number, visible: boolean): void {
+    for (const r of this.#regions) if (r.base === base) r.visible = visible;
   }
   readOnly(pa: number): boolean {
     for (const r of this.#regions) if (pa >= r.base && pa < r.end) return r.readOnly;

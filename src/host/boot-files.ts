@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { readImageHeader, readKernel } from "../boot/image.ts";
 import { ExitCode, Failure } from "../failure.ts";
-import type { BootFiles, Payload } from "../machine/boot.ts";
+import type { BootFiles, FirmwareFiles, Payload } from "../machine/boot.ts";
 import { GiB, KiB, MiB } from "../units.ts";
 import { readInput, readInputHead } from "./input.ts";
 
@@ -18,6 +18,15 @@ export interface BootSources {
   readonly cmdline: string;
 }
 
+/** The same for a firmware, which finds a kernel by itself, or in fw_cfg as the file that it is. */
+export interface FirmwareSources extends Omit<BootSources, "kernel"> {
+  readonly firmware: FileOrBytes;
+  /** The file of its variables, made when there is none; absent: they are forgotten with the machine. */
+  readonly variables?: string | undefined;
+  readonly kernel?: FileOrBytes | undefined;
+}
+
+const FIRMWARE_LIMIT = 64 * MiB;
 const KERNEL_LIMIT = 1 * GiB;
 const INITRD_LIMIT = 4 * GiB - 64 * KiB;
 const DTB_LIMIT = 2 * MiB;
@@ -60,14 +69,28 @@ function openInitrd(from: FileOrBytes): Payload {
   return payload;
 }
 
+const openDtb = (dtb: FileOrBytes | undefined): BootFiles["dtb"] => dtb === undefined ? undefined
+  : typeof dtb === "string" ? { bytes: readInput(dtb, "device tree", DTB_LIMIT), name: dtb } : { bytes: dtb, name: "the device tree" };
+
+/** Opens what a firmware is started with; throws Failure for what cannot be one. */
+export function openFirmwareFiles(sources: FirmwareSources): FirmwareFiles {
+  const { firmware, kernel, initrd, dtb, cmdline } = sources;
+  if (kernel === undefined && initrd !== undefined) throw new Failure("HV-USAGE-FIRMWARE", "--initrd: without a kernel there is nobody that a firmware could give it to", { hint: "name the kernel too, or leave out --initrd" });
+  const code = typeof firmware === "string" ? inFile(firmware, readInputHead(firmware, "firmware", FIRMWARE_LIMIT, 1).size) : inMemory(firmware);
+  if (code.length === 0 || code.length > FIRMWARE_LIMIT) throw new Failure("HV-FIRMWARE-SIZE", `${typeof firmware === "string" ? firmware : "the firmware"}: has ${code.length} bytes; flash holds 1 to ${FIRMWARE_LIMIT}`, { hint: "give a firmware for QEMU's virt board, for instance QEMU_EFI.fd or u-boot.bin" });
+  return {
+    code, cmdline, dtb: openDtb(dtb), initrd: initrd === undefined ? undefined : openInitrd(initrd),
+    kernel: kernel === undefined ? undefined : typeof kernel === "string" ? inFile(kernel, readInputHead(kernel, "kernel", KERNEL_LIMIT, 1).size) : inMemory(kernel),
+  };
+}
+
 /** Opens everything a boot needs; throws Failure for what cannot boot. */
 export function openBootFiles(sources: BootSources): BootFiles {
   const { kernel, initrd, dtb, cmdline } = sources;
   return {
     kernel: openKernel(kernel),
     initrd: initrd === undefined ? undefined : openInitrd(initrd),
-    dtb: dtb === undefined ? undefined
-      : typeof dtb === "string" ? { bytes: readInput(dtb, "device tree", DTB_LIMIT), name: dtb } : { bytes: dtb, name: "the device tree" },
+    dtb: openDtb(dtb),
     cmdline,
   };
 }

@@ -11,6 +11,13 @@ export interface RamWindows {
   release(offset: number, length: number): number;
 }
 
+/** Memory that the guest reads and executes, and whose writes exit as `mmio`. */
+export interface RomBytes {
+  readonly bytes: Uint8Array;
+  /** False: it is not there for the guest, and reads exit too. True at first. */
+  show(visible: boolean): void;
+}
+
 /** An interrupt controller inside the backend. With one, neither interrupts nor timers nor WFI leave the guest. */
 export interface KernelGic {
   readonly version: 2 | 3;
@@ -40,6 +47,8 @@ export interface Vm {
   readonly ownsPower: boolean;
   /** Reserves `size` bytes of zeroed memory and maps it at `gpa` (both multiples of 16 KiB). */
   addRam(gpa: number, size: number): RamWindows;
+  /** The same for memory that the guest cannot write; before the first vCPU. */
+  addRom(gpa: number, size: number): RomBytes;
   createVcpu(index: number): Vcpu;
   /** The host wrote into memory what the guest is going to execute. */
   memoryWritten(gpa: number, size: number): void;

@@ -4,7 +4,7 @@ import { Hypervisor, HypervisorError, MemoryFlags, Status, viewAt, type HostAddr
 import { NativeMemory } from "../../ffi/memory.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { ExitCode, Failure } from "../failure.ts";
-import type { GicPlaces, KernelGic, RamWindows, Vm } from "./backend.ts";
+import type { GicPlaces, KernelGic, RamWindows, RomBytes, Vm } from "./backend.ts";
 import { HvfClock, SharedHvfClock } from "./hvf-clock.ts";
 import { HvfVcpu, type HvfVmFacts } from "./hvf-vcpu.ts";
 import { RemoteVcpu, serveVcpu } from "./mailbox.ts";
@@ -101,6 +101,23 @@ export class HvfVm implements Vm {
     trying(() => this.#hv.base.hv_vm_map(memory.pointer as HostAddress, gpa, memory.size, MemoryFlags.READ | MemoryFlags.WRITE | MemoryFlags.EXEC));
     this.memory.add(gpa, memory, size, false);
     return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
+  }
+  addRom(gpa: number, size: number): RomBytes {
+    const memory = NativeMemory.allocate(size);
+    const map = (): void => trying(() => this.#hv.base.hv_vm_map(memory.pointer as HostAddress, gpa, memory.size, MemoryFlags.READ | MemoryFlags.EXEC));
+    this.#blocks.push({ at: gpa, memory });
+    map();
+    this.memory.add(gpa, memory, size, true);
+    let now = true;
+    return {
+      bytes: new Uint8Array(memory.window(0)),
+      show: visible => {
+        if (visible === now) return;
+        now = visible;
+        if (visible) map();
+        else trying(() => this.#hv.base.hv_vm_unmap(gpa, memory.size));
+      },
+    };
   }
   /** In the order of their indexes: redistributors are numbered as vCPUs are made. */
   createVcpu(index: number): HvfVcpu | RemoteVcpu {

@@ -15,7 +15,7 @@ import { Exit } from "../cpu/exit.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { sysregs, type SysRegName } from "../cpu/sysreg.ts";
 import { ExitCode, Failure } from "../failure.ts";
-import type { GicPlaces, KernelGic, RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
+import type { GicPlaces, KernelGic, RamWindows, RomBytes, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
 import { Helper, type OtherRegister, type RegisterFile } from "./helper.ts";
 import { RemoteVcpu, serveVcpu } from "./mailbox.ts";
 
@@ -31,6 +31,7 @@ export interface KvmOptions {
 const PSCI_SYSTEM_OFF = 0x8400_0008, PSCI_SYSTEM_RESET = 0x8400_0009;
 const EL1H_MASKED = 0x3c5;
 const IRQS = 288;
+const KVM_MEM_READONLY = 2;
 const BRK_CLASS = 0x3c;
 const DEFAULT_IPA_BITS = 40;
 
@@ -166,20 +167,33 @@ export class KvmVm implements Vm {
   }
 
   addRam(gpa: number, size: number): RamWindows {
-    const memory = NativeMemory.allocate(size);
-    const bytes = new Uint8Array(Size.kvm_userspace_memory_region), view = new DataView(bytes.buffer);
-    view.setUint32(0, this.#blocks.length, true);
-    view.setBigUint64(8, BigInt(gpa), true);
-    view.setBigUint64(16, BigInt(memory.size), true);
-    view.setBigUint64(24, BigInt(memory.pointer), true);
+    const memory = NativeMemory.allocate(size), slot = this.#blocks.length;
     this.#blocks.push({ gpa, memory });
     this.#memory.add(gpa, memory, size, false);
+    this.#setRegion(slot, gpa, memory, memory.size, 0);
+    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
+  }
+  addRom(gpa: number, size: number): RomBytes {
+    const memory = NativeMemory.allocate(size), slot = this.#blocks.length;
+    this.#blocks.push({ gpa, memory });
+    this.#memory.add(gpa, memory, size, true);
+    // a slot of no size is none
+    const show = (visible: boolean): void => this.#setRegion(slot, gpa, memory, visible ? memory.size : 0, KVM_MEM_READONLY);
+    show(true);
+    return { bytes: new Uint8Array(memory.window(0)), show };
+  }
+  #setRegion(slot: number, gpa: number, memory: NativeMemory, size: number, flags: number): void {
+    const bytes = new Uint8Array(Size.kvm_userspace_memory_region), view = new DataView(bytes.buffer);
+    view.setUint32(0, slot, true);
+    view.setUint32(4, flags, true);
+    view.setBigUint64(8, BigInt(gpa), true);
+    view.setBigUint64(16, BigInt(size), true);
+    view.setBigUint64(24, BigInt(memory.pointer), true);
     try {
       ioctl(this.#vm, "KVM_SET_USER_MEMORY_REGION", bytes);
     } catch (error) {
       refuse(error);
     }
-    return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
   }
   createVcpu(index: number): Vcpu {
     const { thread, bell } = this.#options;

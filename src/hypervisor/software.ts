@@ -12,7 +12,7 @@ import { Offset } from "../cpu/state.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import { affinityOf } from "../units.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
-import type { RamWindows, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
+import type { RamWindows, RomBytes, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
 export type EngineChoice = "auto" | "translator" | "interpreter";
@@ -50,6 +50,18 @@ class SoftwareVm implements Vm {
     this.#blocks.push(memory);
     this.#memory.add(gpa, memory, size, false);
     return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };
+  }
+  addRom(gpa: number, size: number): RomBytes {
+    const memory = NativeMemory.allocate(size);
+    this.#blocks.push(memory);
+    this.#memory.add(gpa, memory, size, true);
+    return {
+      bytes: new Uint8Array(memory.window(0)),
+      show: visible => {
+        this.#memory.show(gpa, visible);
+        for (const cpu of this.#peers) cpu.flushTlb();
+      },
+    };
   }
   createVcpu(index: number): Vcpu {
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });

@@ -1,6 +1,7 @@
 // src/machine/boot.ts — from files to a machine that is about to run: kernel, initrd and device tree in RAM.
 // `prepareBoot` computes and refuses; `loadBoot` copies. A reset prepares and loads again, with fresh seeds.
 import type { GuestMemory } from "../../devices/device.ts";
+import { FwCfgKey, fwCfgBytes, fwCfgNumber, type FwCfgItem, type FwCfgOffer } from "../../devices/fw-cfg.ts";
 import { writeFdt } from "../../dtb/fdt.ts";
 import type { Fdt } from "../../dtb/fdt.ts";
 import { readFdt } from "../../dtb/read.ts";
@@ -21,6 +22,14 @@ export interface BootFiles {
   readonly kernel: { readonly payload: Payload; readonly textOffset: number; readonly imageSize: number };
   readonly initrd?: Payload | undefined;
   /** A user's device tree blob; absent: the board describes itself. */
+  readonly dtb?: { readonly bytes: Uint8Array; readonly name: string } | undefined;
+  readonly cmdline: string;
+}
+/** What a firmware is started with; what it finds in fw_cfg is as in the files. */
+export interface FirmwareFiles {
+  readonly code: Payload;
+  readonly kernel?: Payload | undefined;
+  readonly initrd?: Payload | undefined;
   readonly dtb?: { readonly bytes: Uint8Array; readonly name: string } | undefined;
   readonly cmdline: string;
 }
@@ -72,6 +81,26 @@ export function prepareBoot(files: BootFiles, board: BoardDescription, seeds?: S
   return { placement, tree, blob: writeFdt(tree), patched };
 }
 
+/** The device tree that a firmware finds at the start of RAM, and what was changed in a user's. */
+export function prepareFirmware(files: FirmwareFiles, board: BoardDescription, seeds?: Seeds): { readonly tree: Fdt; readonly blob: Uint8Array; readonly patched: readonly string[] } {
+  checkCmdline(files.cmdline);
+  const tree = files.dtb === undefined ? { root: boardTree({ ...board, firmware: true }), reservations: [], bootCpu: 0 } : readTree(files.dtb);
+  const patched = files.dtb === undefined ? [] : setMemory(tree.root, board.ramSize);
+  const names = setChosen(tree.root, { cmdline: files.cmdline, kaslrSeed: seeds?.kaslr, rngSeed: seeds?.rng });
+  if (files.dtb !== undefined) patched.push(`/chosen ${names.join(", ")}`);
+  return { tree, blob: writeFdt(tree), patched };
+}
+/** What a firmware is told beside the device tree: "etc/boot-menu-wait" is left out, its own time is used. */
+export function firmwareOffer({ kernel, initrd, cmdline }: FirmwareFiles, cpus: number): FwCfgOffer {
+  const items = new Map([[FwCfgKey.NB_CPUS, fwCfgNumber(cpus, 2)], [FwCfgKey.MAX_CPUS, fwCfgNumber(cpus, 2)]] as [number, FwCfgItem][]);
+  const add = (size: number, data: number, item: FwCfgItem): void => { items.set(size, fwCfgNumber(item.length)).set(data, item); };
+  if (kernel !== undefined) {
+    add(FwCfgKey.KERNEL_SIZE, FwCfgKey.KERNEL_DATA, kernel);
+    if (initrd !== undefined) add(FwCfgKey.INITRD_SIZE, FwCfgKey.INITRD_DATA, initrd);
+    add(FwCfgKey.CMDLINE_SIZE, FwCfgKey.CMDLINE_DATA, fwCfgBytes(new TextEncoder().encode(`${cmdline}\0`)));
+  }
+  return { items, files: new Map() };
+}
 /** A user's blob as a tree; throws Failure when it is none. */
 export function readTree(file: { readonly bytes: Uint8Array; readonly name: string }): Fdt {
   const read = readFdt(file.bytes);

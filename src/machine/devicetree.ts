@@ -1,6 +1,6 @@
 // src/machine/devicetree.ts — the device tree of the board, from the platform table; and what is patched into a user's.
 // Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,gic-v3, arm,armv8-timer, arm,pl011, arm,pl031,
-// arm,pl061, virtio,mmio, gpio-keys, arm,psci-1.0.
+// arm,pl061, virtio,mmio, cfi-flash, qemu,fw-cfg-mmio, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
 import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
@@ -11,6 +11,8 @@ export interface BoardDescription {
   readonly ramSize: number;
   /** Version of the interrupt controller; default 2. */
   readonly gic?: 2 | 3 | undefined;
+  /** There are flash and fw_cfg. */
+  readonly firmware?: boolean | undefined;
 }
 /** What goes into /chosen. */
 export interface Chosen {
@@ -41,7 +43,7 @@ const peripheral = (place: Peripheral, clocks: readonly string[], more: Readonly
 
 /** The whole tree; /chosen holds only stdout-path until `setChosen`. */
 export function boardTree(board: BoardDescription): FdtNode {
-  const { gicDistributor, gicCpuInterface, uart, rtc, gpio } = platform;
+  const { gicDistributor, gicCpuInterface, uart, rtc, gpio, flash0, flash1, fwCfg } = platform;
   const v3 = board.gic === 3;
   const serial = at(uart.node, uart.base);
   // GICv2 PPIs name the cores they reach in bits 15..8
@@ -85,6 +87,10 @@ export function boardTree(board: BoardDescription): FdtNode {
     ...virtioSlots.map(slot => node(at(slot.node, slot.base), {
       compatible: strings(...slot.compatible), reg: reg(slot), interrupts: cells(GIC.SPI, slot.spi, LEVEL_HIGH), "dma-coherent": empty,
     })),
+    ...(board.firmware === true ? [
+      node(at(flash0.node, flash0.base), { compatible: strings(...flash0.compatible), reg: reg(flash0, flash1), "bank-width": cells(4) }),
+      node(at(fwCfg.node, fwCfg.base), { compatible: strings(...fwCfg.compatible), reg: reg(fwCfg), "dma-coherent": empty }),
+    ] : []),
     node("gpio-keys", { compatible: strings("gpio-keys") }, [
       node("poweroff", { label: strings("GPIO Key Poweroff"), "linux,code": cells(KEY_POWER), gpios: cells(Phandle.gpio, POWER_KEY_LINE, 0) }),
     ]),

@@ -2,6 +2,8 @@
 // The loop: serve what the host asks → fire due alarms → run a core until it exits → serve the exit → settle the timers.
 // It never touches the host: time, the console's bytes, waiting and waking come in through `MachineHost`.
 import type { Alarm, Clock, IrqLine, MmioDevice, Trace } from "../../devices/device.ts";
+import { CfiFlash } from "../../devices/cfi-flash.ts";
+import { FwCfg } from "../../devices/fw-cfg.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { FRAMES } from "../../devices/gic/redistributor.ts";
 import { Gicv3 } from "../../devices/gic/gicv3.ts";
@@ -36,6 +38,8 @@ export interface MachineConfig {
   readonly ramSize: number;
   /** The interrupt controller, when the backend has none; default 2. */
   readonly gic?: 2 | 3 | undefined;
+  /** There are flash and fw_cfg, and the first instruction is at address 0. `changed`: the guest wrote into a bank; false: that cannot be kept. */
+  readonly firmware?: { readonly changed: (bank: number, offset: number, length: number) => boolean } | undefined;
   /** By slot; the machine's until it ends. */
   readonly virtio?: ReadonlyMap<number, VirtioDevice> | undefined;
 }
@@ -82,6 +86,9 @@ export class Machine {
   /** The board's own controller; undefined: the backend has one. */
   readonly gic: Gicv2 | Gicv3 | undefined;
   readonly config: MachineConfig;
+  /** The bytes of each flash bank; none without a firmware. */
+  readonly flash: readonly Uint8Array[];
+  readonly fwCfg: FwCfg;
   /** What devices noticed, by "device: what". */
   readonly notes: Map<string, number> = new Map();
   /** Exits taken, by kind. */
@@ -105,6 +112,8 @@ export class Machine {
     this.#host = host;
     this.config = config;
     this.ram = new Ram(RAM_BASE, vm.addRam(RAM_BASE, config.ramSize));
+    const banks = config.firmware === undefined ? [] : [platform.flash0, platform.flash1].map(({ base, size }) => vm.addRom(base, size));
+    this.flash = banks.map(one => one.bytes);
     for (let i = 0; i < config.cpus; i++) this.#cores.push({ vcpu: vm.createVcpu(i), power: "off", inGuest: false });
 
     const trace: Trace = {
@@ -131,9 +140,14 @@ export class Machine {
     this.rtc = new Pl031({ irq: this.#spi("rtc"), clock, trace, alarm: this.alarm(() => this.rtc.tick()) });
     this.gpio = new Pl061({ irq: this.#spi("gpio"), trace });
 
+    const [flash0, flash1] = banks.map((bank, i) => new CfiFlash({
+      bytes: bank.bytes, arrayMode: on => bank.show(on), changed: (offset, length) => config.firmware?.changed(i, offset, length) ?? false, trace,
+    }));
+    this.fwCfg = new FwCfg({ memory: this.ram, trace });
+
     const devices: Readonly<Record<PlaceName, MmioDevice | undefined>> = {
       gicDistributor: this.gic?.distributor, gicCpuInterface: this.gic instanceof Gicv2 ? this.gic.cpuInterface : undefined,
-      uart: this.uart, rtc: this.rtc, gpio: this.gpio,
+      uart: this.uart, rtc: this.rtc, gpio: this.gpio, flash0, flash1, fwCfg: config.firmware === undefined ? undefined : this.fwCfg,
     };
     for (const name of Object.keys(platform) as PlaceName[]) {
       const device = devices[name];

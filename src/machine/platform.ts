@@ -20,11 +20,16 @@ export interface Peripheral extends Described {
 export const platform: {
   readonly gicDistributor: Described; readonly gicCpuInterface: Window;
   readonly uart: Peripheral; readonly rtc: Peripheral; readonly gpio: Peripheral;
+  readonly flash0: Described; readonly flash1: Described; readonly fwCfg: Described;
 } = {
   gicDistributor: { base: 0x0800_0000, size: 64 * KiB, node: "intc", compatible: ["arm,cortex-a15-gic"] },
   gicCpuInterface: { base: 0x0801_0000, size: 64 * KiB },
   uart: { base: 0x0900_0000, size: 4 * KiB, spi: 1, node: "serial", compatible: ["arm,pl011", "arm,primecell"] },
   rtc: { base: 0x0901_0000, size: 4 * KiB, spi: 2, node: "rtc", compatible: ["arm,pl031", "arm,primecell"] },
+  // These three with a firmware only: its code, its variables, and what it is told.
+  flash0: { base: 0, size: 64 * MiB, node: "flash", compatible: ["cfi-flash"] },
+  flash1: { base: 0x0400_0000, size: 64 * MiB, node: "flash", compatible: ["cfi-flash"] },
+  fwCfg: { base: 0x0902_0000, size: 0x18, node: "fw-cfg", compatible: ["qemu,fw-cfg-mmio"] },
   gpio: { base: 0x0903_0000, size: 4 * KiB, spi: 7, node: "gpio", compatible: ["arm,pl061", "arm,primecell"] },
 };
 /** With a GICv3, in place of the CPU interface: one of these per CPU, from there on. */
