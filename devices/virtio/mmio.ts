@@ -268,9 +268,9 @@ export class VirtioMmio implements MmioDevice<VirtioMmioState> {
   }
   #drive(): void { this.#wires.irq.set(this.#s.interruptStatus !== 0); }
 }
-/** Status bits that a driver sets, in the order of 3.1.1, and what has to be set before. */
+/** Status bits that a driver sets, in the order of 3.1.1, and what has to be set before. U-Boot leaves ACKNOWLEDGE out. */
 const ORDER: readonly (readonly [number, number])[] = [
-  [STATUS.ACKNOWLEDGE, 0], [STATUS.DRIVER, STATUS.ACKNOWLEDGE], [STATUS.FEATURES_OK, STATUS.DRIVER], [STATUS.DRIVER_OK, STATUS.FEATURES_OK],
+  [STATUS.ACKNOWLEDGE, 0], [STATUS.DRIVER, 0], [STATUS.FEATURES_OK, STATUS.DRIVER], [STATUS.DRIVER_OK, STATUS.FEATURES_OK],
 ];
 
 /** A slot without a device: 4.2.3.1.1, a driver goes no further than DeviceID. */

@@ -58,6 +58,8 @@ export class MemoryMap implements PhysicalMemory {
     }
     return -1;
   }
+  /** Where its regions start, hidden ones too. */
+  get bases(): readonly number[] { return this.#regions.map(region => region.base); }
   /** Makes the region at `base` be there or not: outside of generated code's own reach. Cores must flush their TLBs. */
   show(base: number, visible: boolean): void {
     for (const r of this.#regions) if (r.base === base) r.visible = visible;

@@ -25,6 +25,7 @@ const EC = { WFX: 0x01, HVC: 0x16, SMC: 0x17, SYSREG: 0x18, INSTRUCTION_ABORT: 0
 /** Fields of a data abort's ISS. */
 const DABT = { ISV: 1 << 24, SAS: 22, SSE: 1 << 21, SRT: 16, SF: 1 << 15, CM: 1 << 8, S1PTW: 1 << 7, WNR: 1 << 6, DFSC: 0x3f } as const;
 const DFSC_TRANSLATION = 0x04; // levels in bits 1..0
+const DFSC_PERMISSION = 0x0c;
 const WFX_TI = 3, WFI = 0;
 const CTL = { ENABLE: 1, IMASK: 2, ISTATUS: 4 } as const;
 const EL1H_MASKED = 0x3c5;
@@ -256,8 +257,9 @@ export class HvfVcpu implements Vcpu {
       });
       return false;
     }
-    if ((syndrome & DABT.DFSC & ~3) !== DFSC_TRANSLATION) {
-      this.#fault(this.#words("data abort that is no translation fault: class", syndrome));
+    const fault = syndrome & DABT.DFSC & ~3;
+    if (fault !== DFSC_TRANSLATION && !(fault === DFSC_PERMISSION && (syndrome & DABT.WNR) !== 0)) { // a write to flash is the latter
+      this.#fault(this.#words("data abort that is neither a translation fault nor a refused write: class", syndrome));
       return true;
     }
     if ((syndrome & DABT.CM) !== 0) { // cache maintenance where there is no cache

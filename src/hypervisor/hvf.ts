@@ -114,6 +114,7 @@ export class HvfVm implements Vm {
       show: visible => {
         if (visible === now) return;
         now = visible;
+        this.memory.show(gpa, visible);
         if (visible) map();
         else trying(() => this.#hv.base.hv_vm_unmap(gpa, memory.size));
       },

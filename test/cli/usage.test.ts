@@ -51,7 +51,7 @@ describe("the command line", () => {
     expect(refused("Image", "--no-reboot=1")).toContain("--no-reboot: takes no value");
   });
   test("as many images as there must be", () => {
-    expect(refused()).toContain("IMAGE is missing");
+    expect(failureOf(() => readBootFiles({})).message).toContain("IMAGE is missing");
     expect(refused("a", "b")).toContain("hv run takes one argument, 2 were given");
   });
   test("what is right passes", () => {
@@ -119,6 +119,15 @@ describe("A1: files that are no kernel", () => {
     expect(refusal({ kernel: "/dev/zero" })).toContain("/dev/zero: is a device");
     expect(refusal({ kernel: join(place, "none") })).toContain("/none: there is no such file");
   });
+});
+describe("a firmware", () => {
+  test.each<[string, StartOptions, string]>([
+    ["that is not there", { firmware: "/none/QEMU_EFI.fd" }, "/none/QEMU_EFI.fd: there is no such file (as the firmware)"],
+    ["that is empty", { firmware: new Uint8Array() }, "the firmware: has 0 bytes; flash holds 1 to 67108864"],
+    ["that flash cannot hold", { firmware: new Uint8Array(64 * 2 ** 20 + 1) }, "the firmware: has 67108865 bytes"],
+    ["with an initrd for nobody", { firmware: new Uint8Array(4), initrd: new Uint8Array(4) }, "--initrd: without a kernel"],
+  ])("%s", (_, options, why) => { expect(failureOf(() => readBootFiles(options)).message).toContain(why); });
+  test("variables without one", () => { expect(failureOf(() => readBootFiles({ kernel: arm64Image(), firmwareVariables: "vars.fd" })).message).toContain("--firmware-vars: is for a firmware"); });
 });
 describe("A2, A3: text_offset and image_size", () => {
   test.each([["beyond memory", 0x8000_0000n], ["unaligned", 0x123n], ["2^63", 2n ** 63n], ["2^64-1", 2n ** 64n - 1n]])("text_offset %s", (_, textOffset) => {

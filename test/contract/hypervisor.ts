@@ -2,10 +2,10 @@
 // whose exits must be the same on all of them.
 import { afterEach, describe, expect, test } from "bun:test";
 import { toArrayBuffer, type Pointer } from "bun:ffi";
-import type { Exit, Vcpu, Vm } from "../../src/hypervisor/backend.ts";
+import type { Exit, RomBytes, Vcpu, Vm } from "../../src/hypervisor/backend.ts";
 import { Assembler } from "../support/assembler.ts";
 
-export const RAM = 0x4000_0000, RAM_SIZE = 0x20_0000, DEVICE = 0x0900_0000, NOWHERE = 0x0b00_0000;
+export const RAM = 0x4000_0000, RAM_SIZE = 0x20_0000, DEVICE = 0x0900_0000, NOWHERE = 0x0b00_0000, ROM = 0x0400_0000, ROM_SIZE = 0x1_0000;
 const VECTORS = 0x1000, MIN_GAP = 0x8000;
 
 /** A backend with a clock that stands where the test puts it. */
@@ -32,8 +32,11 @@ export class Guest implements Disposable {
   readonly backend: Backend;
   readonly vcpu: Vcpu;
   readonly ram: DataView;
-  constructor(backend: Backend, program: (asm: Assembler) => Assembler, vectors: (asm: Assembler) => Assembler = asm => asm.brk(99)) {
+  readonly rom: RomBytes;
+  constructor(backend: Backend, program: (asm: Assembler) => Assembler, vectors: (asm: Assembler) => Assembler = asm => asm.brk(99), romProgram: (asm: Assembler) => Assembler = asm => asm.brk(98)) {
     this.backend = backend;
+    this.rom = backend.vm.addRom(ROM, ROM_SIZE);
+    romProgram(new Assembler()).words().forEach((word, i) => new DataView(this.rom.bytes.buffer, this.rom.bytes.byteOffset).setUint32(4 * i, word, true));
     this.ram = new DataView(backend.vm.addRam(RAM, RAM_SIZE).windows[0] as ArrayBuffer);
     this.vcpu = backend.vm.createVcpu(0);
     const asm = program(new Assembler());
@@ -93,7 +96,7 @@ export const everyExit = (asm: Assembler): Assembler => {
 export function backendContract(name: string, create: () => Backend): void {
   describe(`${name}, as a backend`, () => {
     let guest: Guest;
-    const start = (program: (asm: Assembler) => Assembler, vectors?: (asm: Assembler) => Assembler): Guest => guest = new Guest(create(), program, vectors);
+    const start = (...programs: [(asm: Assembler) => Assembler, ((asm: Assembler) => Assembler)?, ((asm: Assembler) => Assembler)?]): Guest => guest = new Guest(create(), ...programs);
     afterEach(() => guest[Symbol.dispose]());
     const kinds = (seen: readonly Readonly<Record<string, unknown>>[]): unknown[] => seen.map(one => one["kind"]);
 
@@ -106,6 +109,21 @@ export function backendContract(name: string, create: () => Backend): void {
       start(asm => asm.mov("x1", DEVICE).emit("LDRS_x_imm", { g: 0, N: 1, t: 2 }).emit("LDRS_w_imm", { g: 1, N: 1, t: 3 }).emit("LDRS_x_imm", { g: 2, N: 1, t: 4 }).brk());
       guest.all();
       expect([2, 3, 4].map(n => guest.x(n))).toEqual([0xffff_ffff_ffff_ffbbn, 0xffff_aabbn, 0xffff_ffff_8899_aabbn]);
+    });
+    test("read-only memory is read and executed; a write to it is the machine's; hidden, so are reads", () => {
+      start(asm => asm.mov("x1", ROM).mov("x2", 0x55).ldr("x3", "x1", 0, 4).str("x2", "x1", 4, 4).ldr("x4", "x1", 4, 4).emit("BLR", { n: 1 }).hvc(1).ldr("x5", "x1", 0, 4).hvc(2).ldr("x6", "x1", 0, 4).brk(),
+        undefined, asm => asm.mov("x7", 7).emit("RET", { n: 30 }));
+      const { vcpu, rom } = guest, first = rom.bytes.slice(0, 4);
+      expect([guest.next(), rom.bytes[4]]).toMatchObject([{ kind: "mmio", gpa: ROM + 4, size: 4, write: [0x55, 0] }, rom.bytes[4]]);
+      vcpu.completeWrite();
+      expect(guest.next()).toMatchObject({ kind: "call", immediate: 1 });
+      expect([guest.x(3), guest.x(7)]).toEqual([BigInt(new DataView(first.buffer).getUint32(0, true)), 7n]);
+      rom.show(false);
+      expect(guest.next()).toMatchObject({ kind: "mmio", gpa: ROM, size: 4 });
+      vcpu.completeRead(0x80, 0);
+      expect([guest.next()["immediate"], guest.x(5)]).toEqual([2, 0x80n]);
+      rom.show(true);
+      expect([guest.next()["kind"], guest.x(6)]).toEqual(["debug", guest.x(3)]);
     });
     test("register 31 of an access is the zero register: nothing else changes", () => {
       start(asm => asm.mov("x1", DEVICE).ldr("xzr", "x1", 0, 8).str("xzr", "x1", 8, 8).brk());

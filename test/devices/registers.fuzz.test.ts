@@ -2,6 +2,9 @@
 // snapshot that restores into a chip which answers alike from then on.
 import { describe, expect, test } from "bun:test";
 import type { MmioDevice } from "../../devices/device.ts";
+import { CfiFlash, FLASH_BANK } from "../../devices/cfi-flash.ts";
+import { FwCfg } from "../../devices/fw-cfg.ts";
+import { Ram } from "../../src/machine/ram.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { Gicv3 } from "../../devices/gic/gicv3.ts";
 import type { IccRegister } from "../../devices/gic/icc.ts";
@@ -19,6 +22,14 @@ const makers: Record<string, () => Chip> = {
   PL011: () => {
     const chip = new Pl011({ ...common(), sink: new RecordedBytes(), onSpace: () => {} });
     return { parts: [chip], window: 0x1000, poke: n => { chip.receive(n & 0xff); chip.setModem(n); chip.tick(); } };
+  },
+  "CFI flash": () => {
+    const chip = new CfiFlash({ ...common(), bytes: new Uint8Array(FLASH_BANK), arrayMode: () => {}, changed: offset => offset % 8 !== 0 });
+    return { parts: [chip], window: 0x2_0000, poke: () => {} };
+  },
+  "fw_cfg": () => {
+    const chip = new FwCfg({ ...common(), memory: new Ram(0, { size: 0x1000, windows: [new ArrayBuffer(0x1000)] }) });
+    return { parts: [chip], window: 24, poke: n => chip.write(16, 4, n & 0xff) };
   },
   PL031: () => {
     const chip = new Pl031(common());

@@ -86,7 +86,7 @@ describe("virtio-mmio", () => {
   });
   test("status bits come in order and stay until a reset", () => {
     const { driver } = holder();
-    driver.w(Reg.Status, Status.DRIVER);
+    driver.w(Reg.Status, Status.FEATURES_OK);
     expect(driver.status).toBe(0);
     driver.w(Reg.Status, 1);
     driver.w(Reg.Status, 3);

@@ -60,7 +60,7 @@ describe("an access", () => {
 describe("the board", () => {
   const make = (cpus: number): { machine: Machine; output: number[]; clock: HandClock; destroy: () => void } => {
     const clock = new HandClock(), output: number[] = [], vm = createSoftwareVm(clock);
-    const machine = new Machine(vm, clock, { output: byte => output.push(byte), inputWanted: () => {}, poll: () => {}, wait: () => {}, random: into => into.fill(1) }, { cpus, ramSize: 0x10_0000, virtio: new Map([[0, new VirtioRng(into => into.fill(1))], [31, new VirtioRng(into => into.fill(1))]]) });
+    const machine = new Machine(vm, clock, { output: byte => output.push(byte), inputWanted: () => {}, poll: () => {}, wait: () => {}, random: into => into.fill(1) }, { cpus, ramSize: 0x10_0000, firmware: { changed: () => true }, virtio: new Map([[0, new VirtioRng(into => into.fill(1))], [31, new VirtioRng(into => into.fill(1))]]) });
     machine.reset(0x4000_0000, 0);
     return { machine, output, clock, destroy: () => vm.destroy() };
   };

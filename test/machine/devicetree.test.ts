@@ -70,5 +70,10 @@ describe("names that kernels look for", () => {
     // PPIs 13, 14, 11, 10 to both cores, active high
     expect(Array.from({ length: 12 }, (_, i) => view.getUint32(4 * i))).toEqual([13, 14, 11, 10].flatMap(n => [1, n, 0x304]));
   });
+  test("flash and fw_cfg are described with a firmware only", () => {
+    const with_ = boardTree({ cpus: 1, ramSize: 2 ** 29, firmware: true });
+    expect([property(findNode(with_, "/flash@0")!, "reg")?.length, property(findNode(with_, "/fw-cfg@9020000")!, "compatible") !== undefined]).toEqual([32, true]);
+    expect([findNode(tree.root, "/flash@0"), findNode(tree.root, "/fw-cfg@9020000")]).toEqual([undefined, undefined]);
+  });
   test("the text of the whole tree", () => { expect(fdtText(board(1))).toMatchSnapshot(); });
 });

@@ -26,7 +26,7 @@ import { DISTRIBUTOR_SIZE, GIC_BYTES, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.
 const SHARED = "hv: stand-in for Hypervisor.framework";
 const MAX_VCPUS = 64, PAGE = 0x4000, REGIONS = 8;
 /** Words of the shared memory; regions are doubles (host address, guest address, size, flags), and so are the addresses of the interrupt controller. */
-const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, GIC: 348, COUNT: 348 + Math.ceil(GIC_BYTES / 4) } as const;
+const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, /** Counts changes of the regions. */ REGIONS_CHANGED: 4, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, GIC: 348, COUNT: 348 + Math.ceil(GIC_BYTES / 4) } as const;
 const FREQUENCY = 24_000_000;
 const TIMER_INTID = { virtual: 27, physical: 30 } as const;
 const known = new Set(Object.entries(headers.hv_sys_reg_t).filter(([name]) => !/_EL2$/.test(name)).map(([, value]) => value));
@@ -44,6 +44,8 @@ interface VirtualCpu {
   trapDebug: boolean;
   /** Registers that the software CPU has no place for. */
   readonly others: Map<number, bigint>;
+  /** The change of the regions that it has seen. */
+  regions: number;
 }
 export interface StandInOptions {
   /** macOS level: what is newer is not there. */
@@ -161,17 +163,19 @@ export class StandIn implements Disposable {
       if (from + length > 2 ** (this.shared[Word.IPA_BITS] as number)) return Status.HV_BAD_ARGUMENT;
       if (this.#regions().some(one => from < one.ipa + one.size && one.ipa < from + length)) return Status.HV_BAD_ARGUMENT;
       const count = this.shared[Word.REGION_COUNT] as number;
-      if (count === REGIONS || this.shared[Word.VCPUS] !== 0) return Status.HV_NO_RESOURCES;
+      if (count === REGIONS) return Status.HV_NO_RESOURCES;
       this.#wide.set([address, from, length, Number(flags)], (Word.REGION + 8 * count) / 2);
       this.shared[Word.REGION_COUNT] = count + 1;
+      Atomics.add(this.shared, Word.REGIONS_CHANGED, 1);
       return Status.HV_SUCCESS;
     },
     hv_vm_unmap: (ipa: bigint, size: bigint) => {
       const regions = this.#regions(), at = regions.findIndex(one => one.ipa === Number(ipa) && one.size === Number(size));
-      if (at < 0 || this.shared[Word.VCPUS] !== 0) return Status.HV_BAD_ARGUMENT;
+      if (at < 0) return Status.HV_BAD_ARGUMENT;
       const left = regions.filter((_, i) => i !== at);
       left.forEach((one, i) => this.#wide.set([one.host, one.ipa, one.size, one.flags], (Word.REGION + 8 * i) / 2));
       this.shared[Word.REGION_COUNT] = left.length;
+      Atomics.add(this.shared, Word.REGIONS_CHANGED, 1);
       return Status.HV_SUCCESS;
     },
     hv_vm_protect: (ipa: bigint, size: bigint, flags: bigint) => {
@@ -346,7 +350,7 @@ export class StandIn implements Disposable {
     const cpu = new Cpu({ index: id, memory, clock, instructions, peers });
     peers.push(cpu);
     const record = NativeMemory.allocate(PAGE);
-    const vcpu: VirtualCpu = { id, cpu, exit: record, record: new DataView(record.window(0)), pending: 0, offset: 0, trapDebug: false, others: new Map() };
+    const vcpu: VirtualCpu = { id, cpu, exit: record, record: new DataView(record.window(0)), pending: 0, offset: 0, trapDebug: false, others: new Map(), regions: Atomics.load(this.shared, Word.REGIONS_CHANGED) };
     this.#vcpus.set(id, vcpu);
     if (this.#options.engine !== "interpreter" && memory.views.length > 0) cpu.engine = Engine.create(cpu);
     const { x } = cpu;
@@ -422,6 +426,7 @@ export class StandIn implements Disposable {
   #run(one: VirtualCpu): void {
     const { cpu } = one;
     cpu.x[Offset.KICK / 4] = 0;
+    this.#followRegions(one);
     if (Atomics.exchange(this.shared, Word.CANCEL + one.id, 0) !== 0) this.#leave(one, ExitReason.CANCELED); // sticky
     else if (this.next !== undefined) {
       const { reason, syndrome, virtual, physical } = this.next;
@@ -432,6 +437,15 @@ export class StandIn implements Disposable {
       Atomics.store(this.shared, Word.CANCEL + one.id, 0); // one that came meanwhile is lost
     }
     one.pending = 0;
+  }
+  /** Regions that a vCPU has known go and come back. */
+  #followRegions(one: VirtualCpu): void {
+    const changed = Atomics.load(this.shared, Word.REGIONS_CHANGED);
+    if (one.regions === changed) return;
+    one.regions = changed;
+    const there = new Set(this.#regions().map(region => region.ipa));
+    for (const ipa of one.cpu.memory.bases) one.cpu.memory.show(ipa, there.has(ipa));
+    one.cpu.flushTlb();
   }
   #leave(one: VirtualCpu, reason: number, syndrome = 0, virtual = 0n, physical = 0n): true {
     one.record.setUint32(ExitOffset.reason, reason, true);
