@@ -9,7 +9,7 @@ describe("fw_cfg", () => {
   let device: FwCfg, ram: Ram, trace: CountedTrace;
   const bytes = new TextEncoder().encode("0123456789");
   beforeEach(() => {
-    ram = new Ram(RAM, { size: 0x1_0000, windows: [new ArrayBuffer(0x1_0000)] });
+    ram = new Ram(RAM, { size: 0x1_0000, windows: [new ArrayBuffer(0x1_0000)], release: () => 0 });
     trace = new CountedTrace();
     device = new FwCfg({ memory: ram, trace });
     device.provide({ items: new Map([[FwCfgKey.KERNEL_SIZE, fwCfgNumber(10)], [FwCfgKey.KERNEL_DATA, fwCfgBytes(bytes)]]), files: new Map([["z", fwCfgBytes(bytes)], ["etc/a", fwCfgNumber(0x1234, 2)]]) });

@@ -28,7 +28,7 @@ const makers: Record<string, () => Chip> = {
     return { parts: [chip], window: 0x2_0000, poke: () => {} };
   },
   "fw_cfg": () => {
-    const chip = new FwCfg({ ...common(), memory: new Ram(0, { size: 0x1000, windows: [new ArrayBuffer(0x1000)] }) });
+    const chip = new FwCfg({ ...common(), memory: new Ram(0, { size: 0x1000, windows: [new ArrayBuffer(0x1000)], release: () => 0 }) });
     return { parts: [chip], window: 24, poke: n => chip.write(16, 4, n & 0xff) };
   },
   PL031: () => {
