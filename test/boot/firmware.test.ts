@@ -82,3 +82,12 @@ describe("EDK2", () => {
     expect(await linux(vm, "dmesg | grep efi:")).toContain("EFI v2.70 by EDK II");
   }, 90_000);
 });
+
+describe("the Debian installer's netboot image", () => {
+  const place = "/usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64";
+  test("reaches its language screen", async () => {
+    ensureDebianPackages(["debian-installer-12-netboot-arm64"]);
+    await using vm = await VirtualMachine.start({ engine: "translator", kernel: join(place, "linux"), initrd: join(place, "initrd.gz"), rng: true });
+    await vm.console.expect(/Select a language[^]*Choose the language to be used for the installation/, { timeout: FIRMWARE });
+  }, 600_000);
+});
