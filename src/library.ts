@@ -14,6 +14,7 @@ import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Fdt } from "../dtb/fdt.ts";
 import type { Placement } from "./boot/load.ts";
 import { prepareBoot, prepareFirmware } from "./machine/boot.ts";
+import type { Transport } from "./machine/machine.ts";
 import type { BoardDescription } from "./machine/devicetree.ts";
 import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
@@ -55,6 +56,8 @@ export interface MachineOptions {
   readonly disks?: readonly DiskOptions[] | undefined;
   /** Directories of this host, in the guest `mount -t 9p -o trans=virtio TAG /mnt`. */
   readonly shares?: readonly ShareOptions[] | undefined;
+  /** The bus of the disks, networks and other virtio devices; default mmio. */
+  readonly transport?: Transport | undefined;
   /** A balloon: bytes, or text with a unit, that the guest shall do without; 0 for giving back what it does not use. Default none. */
   readonly balloon?: number | string | undefined;
   /** A virtio device that gives the guest entropy; default false. */
@@ -280,14 +283,14 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "balloon" | "networks">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
     const balloon = checkBalloon(options.balloon, start.ramSize);
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, balloon, rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

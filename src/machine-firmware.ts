@@ -44,14 +44,14 @@ export class OpenFirmware {
   /** Brings code, device tree and fw_cfg into the machine, before each reset. Returns what was changed in a user's tree. */
   load(machine: Machine, seeds: Seeds): readonly string[] {
     this.#sync();
-    const files = openFirmwareFiles(this.#sources), { cpus, ramSize } = machine.config;
-    const { blob, patched } = prepareFirmware(files, { cpus, ramSize, gic: machine.gicVersion }, seeds);
+    const files = openFirmwareFiles(this.#sources);
+    const { blob, patched } = prepareFirmware(files, machine.board, seeds);
     const code = machine.flash[0] as Uint8Array;
     files.code.read(0, code.subarray(0, files.code.length));
     if (this.#codeChanged) code.fill(0, files.code.length); // what a guest programmed there is forgotten
     this.#codeChanged = false;
     if (!machine.ram.write(RAM_BASE, blob)) throw new RangeError(`device tree: ${blob.length} bytes are more than the memory`);
-    machine.fwCfg.provide(firmwareOffer(files, cpus));
+    machine.fwCfg.provide(firmwareOffer(files, machine.config.cpus));
     return patched;
   }
   close(): void {

@@ -6,7 +6,7 @@ import type { ShareOptions } from "./host/shares.ts";
 import type { BootSources, FirmwareSources } from "./host/boot-files.ts";
 import type { BalloonStats } from "../devices/virtio/balloon.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
-import type { Outcome } from "./machine/machine.ts";
+import type { Outcome, Transport } from "./machine/machine.ts";
 import type { NetStart } from "./machine-net.ts";
 
 /** Words of the shared doorbell memory (i32). */
@@ -53,6 +53,8 @@ export interface StartMessage {
   readonly disks: readonly DiskOptions[];
   /** Shared directories. */
   readonly shares?: readonly ShareOptions[] | undefined;
+  /** The bus of the virtio devices; default mmio. */
+  readonly transport?: Transport | undefined;
   /** A balloon of so many bytes. */
   readonly balloon?: number | undefined;
   /** A device that gives the guest entropy. */

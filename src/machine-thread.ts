@@ -9,6 +9,7 @@ import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
 import { openShares, type OpenShares } from "./host/shares.ts";
 import { Syncer, type SyncerMessage } from "./host/syncer.ts";
+import { PCI_DEVICES_MAX } from "../devices/pci/host.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
@@ -102,7 +103,7 @@ class MachineThread implements MachineHost {
     this.#vm = this.#backend.vm;
     this.#clock = this.#backend.clock;
     try {
-      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, gic: start.accelerator === "software" && start.gic === 3 ? 3 : 2, virtio: this.#virtio(), firmware: this.#firmware?.wires });
+      this.#machine = new Machine(this.#vm, this.#clock, this, { cpus: start.cpus, ramSize: start.ramSize, gic: start.accelerator === "software" && start.gic === 3 ? 3 : 2, transport: start.transport, virtio: this.#virtio(), firmware: this.#firmware?.wires });
       this.#firmware?.attach(this.#machine, this.#clock);
     } catch (error) {
       this.abandon();
@@ -150,6 +151,7 @@ class MachineThread implements MachineHost {
     const last: VirtioDevice[] = [...(this.#balloon === undefined ? [] : [this.#balloon]), ...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
     last.forEach((device, n) => devices.set(virtioSlots.length - 1 - last.length + n, device));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
+    if (this.#start.transport === "pci" && devices.size > PCI_DEVICES_MAX) throw new Failure("HV-USAGE-TRANSPORT", `--transport pci: ${devices.size} devices, but there is room for ${PCI_DEVICES_MAX}`, { hint: "give fewer" });
     return devices;
   }
 
@@ -219,7 +221,7 @@ class MachineThread implements MachineHost {
       return;
     }
     const files = openBootFiles(load.sources);
-    const boot = prepareBoot(files, { cpus: this.#start.cpus, ramSize: this.#start.ramSize, gic: this.#machine.gicVersion }, seeds);
+    const boot = prepareBoot(files, this.#machine.board, seeds);
     loadBoot(this.#machine.ram, files, boot);
     const { kernel, initrd, dtb } = boot.placement;
     this.#vm.memoryWritten(kernel, files.kernel.payload.length);

@@ -5,6 +5,7 @@ import { checkDisks, type DiskOptions } from "../host/disks.ts";
 import { checkShares, type ShareOptions } from "../host/shares.ts";
 import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
+import type { Transport } from "../machine/machine.ts";
 import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
 
@@ -28,6 +29,7 @@ export const bootArgs = {
   share: { type: "string", description: "A directory for the guest (mount -t 9p -o trans=virtio TAG DIR); may be given several times", valueHint: "DIR[:TAG][,ro]" },
   vsock: { type: "string", description: "Streams between guest and host: the guest's address, and the host's socket (CONNECT port; PATH_port)", valueHint: "CID[,uds=PATH]" },
   balloon: { type: "string", description: "Memory that the guest shall do without; what it frees goes back to this host, and with 0 only that", valueHint: "SIZE|0" },
+  transport: { type: "string", description: "The bus of disks, networks and the other virtio devices", default: "mmio", valueHint: "mmio|pci" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
   suite: { type: "string", description: "With debian: suite, for instance bookworm or trixie", valueHint: "NAME" },
   kernel: { type: "string", description: "With debian: 6.1, 6.12, 6.12-cloud, or a package", valueHint: "VERSION" },
@@ -55,6 +57,12 @@ export const parseCpus = (text: string): number => checkCpus(/^\d{1,4}$/.test(te
 export function parseGic(text: string): GicChoice {
   if (text !== "auto" && text !== "2" && text !== "3") throw new Failure("HV-USAGE-GIC", `--gic: ${JSON.stringify(text)} is no interrupt controller`, { hint: "auto, 2 or 3" });
   return text === "auto" ? text : text === "2" ? 2 : 3;
+}
+
+/** `--transport`, or a refusal. */
+export function parseTransport(text: string): Transport {
+  if (text !== "mmio" && text !== "pci") throw new Failure("HV-USAGE-TRANSPORT", `--transport: ${JSON.stringify(text)} is no bus for devices`, { hint: "mmio or pci" });
+  return text;
 }
 
 /** Every value of a flag on a command line: the parser keeps only the last. */

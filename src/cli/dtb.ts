@@ -12,7 +12,7 @@ import { checkMemory } from "../library.ts";
 import { checkCmdline, readTree } from "../machine/boot.ts";
 import { boardTree, setChosen, setMemory } from "../machine/devicetree.ts";
 import { MiB } from "../units.ts";
-import { bootArgs, parseCpus, parseGic, parseNets, parseTrace, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseCpus, parseGic, parseNets, parseTrace, parseTransport, readBootArguments } from "./boot-arguments.ts";
 import { parseSize } from "./size.ts";
 
 const FORMATS = ["dts", "dtb", "json"] as const;
@@ -53,6 +53,7 @@ const command: CommandDef<typeof args> = defineCommand({
     const format = chooseFormat(given.format, given.output);
     parseTrace(given.trace);
     parseNets(rawArgs, { deterministic: given.deterministic });
+    const pci = parseTransport(given.transport) === "pci";
     const gic = gicVersion(chooseAccelerator(given.accel).name, parseGic(given.gic), parseCpus(given.cpus));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });
@@ -61,11 +62,11 @@ const command: CommandDef<typeof args> = defineCommand({
     let patched: readonly string[] = [];
     if (given.image !== undefined || given.firmware !== undefined) {
       const { cpus, ramSize, prepare } = await readBootArguments(given);
-      ({ tree, patched } = prepare({ cpus, ramSize, gic }));
+      ({ tree, patched } = prepare({ cpus, ramSize, gic, pci }));
     } else {
       const cpus = parseCpus(given.cpus), ramSize = checkMemory(parseSize(given.memory, "--memory"));
       checkCmdline(given.cmdline);
-      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize, gic }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
+      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize, gic, pci }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
       if (given.dtb !== "auto") patched = setMemory(tree.root, ramSize);
       setChosen(tree.root, { cmdline: given.cmdline });
     }

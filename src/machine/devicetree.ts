@@ -3,7 +3,7 @@
 // arm,pl061, virtio,mmio, cfi-flash, qemu,fw-cfg-mmio, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
-import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
+import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, pcie, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
 import { affinityOf } from "../units.ts";
 
 export interface BoardDescription {
@@ -13,6 +13,8 @@ export interface BoardDescription {
   readonly gic?: 2 | 3 | undefined;
   /** There are flash and fw_cfg. */
   readonly firmware?: boolean | undefined;
+  /** There is a PCI host bridge, with message-signalled interrupts where the interrupt controller has them. */
+  readonly pci?: boolean | undefined;
 }
 /** What goes into /chosen. */
 export interface Chosen {
@@ -23,9 +25,11 @@ export interface Chosen {
   readonly rngSeed?: Uint8Array | undefined;
 }
 
-const Phandle = { gic: 1, clock: 2, gpio: 3 } as const;
+const Phandle = { gic: 1, clock: 2, gpio: 3, msi: 4 } as const;
 const GIC = { SPI: 0, PPI: 1 } as const;
 const LEVEL_HIGH = 4;
+/** Address spaces of a PCI range. */
+const PCI = { IO: 0x0100_0000, MEMORY: 0x0200_0000 } as const;
 const KEY_POWER = 116;
 
 const reg = (...windows: readonly Window[]): Uint8Array => u64cells(...windows.flatMap(w => [w.base, w.size]));
@@ -41,6 +45,25 @@ const peripheral = (place: Peripheral, clocks: readonly string[], more: Readonly
     ...more,
   });
 
+/** Where functions send their messages; undefined: there are none. */
+function messageController(v3: boolean): FdtNode | undefined {
+  return v3 ? undefined : node(at(gicv2m.node, gicv2m.base), { compatible: strings(...gicv2m.compatible), "msi-controller": empty, reg: reg(gicv2m), phandle: cells(Phandle.msi) });
+}
+/** The PCI host bridge: INTA to INTD of a slot are four interrupts, one further for each slot. */
+function hostBridge(messages: boolean): FdtNode {
+  const { ecam, memory, io } = pcie, pins = [0, 1, 2, 3];
+  // the controller has address cells only when it has a child
+  const interruptMap = pins.flatMap(slot => pins.flatMap(pin => [slot << 11, 0, 0, pin + 1, Phandle.gic, ...(messages ? [0, 0] : []), GIC.SPI, ecam.spi + (slot + pin) % 4, LEVEL_HIGH]));
+  const range = (type: number, bus: number, window: Window): Uint8Array => join(cells(type), u64cells(bus, window.base, window.size));
+  return node(at(ecam.node, ecam.base), {
+    compatible: strings(...ecam.compatible), device_type: strings("pci"), reg: reg(ecam), "bus-range": cells(0, 15), "linux,pci-domain": cells(0), "dma-coherent": empty,
+    "#address-cells": cells(3), "#size-cells": cells(2), "#interrupt-cells": cells(1),
+    ranges: join(range(PCI.IO, 0, io), range(PCI.MEMORY, memory.base, memory)),
+    "interrupt-map-mask": cells(0x1800, 0, 0, 7), "interrupt-map": cells(...interruptMap),
+    ...(messages ? { "msi-map": cells(0, Phandle.msi, 0, 0x1_0000) } : {}),
+  });
+}
+
 /** The whole tree; /chosen holds only stdout-path until `setChosen`. */
 export function boardTree(board: BoardDescription): FdtNode {
   const { gicDistributor, gicCpuInterface, uart, rtc, gpio, flash0, flash1, fwCfg } = platform;
@@ -48,6 +71,7 @@ export function boardTree(board: BoardDescription): FdtNode {
   const serial = at(uart.node, uart.base);
   // GICv2 PPIs name the cores they reach in bits 15..8
   const ppi = (n: number): number[] => [GIC.PPI, n, (v3 ? 0 : ((1 << board.cpus) - 1) << 8) | LEVEL_HIGH];
+  const messages = board.pci === true ? messageController(v3) : undefined;
   return node("", {
     "interrupt-parent": cells(Phandle.gic),
     model: strings("hypervisor-virt"),
@@ -74,9 +98,9 @@ export function boardTree(board: BoardDescription): FdtNode {
       ...(v3 ? { "#redistributor-regions": cells(1) } : {}),
       "interrupt-controller": empty,
       "#interrupt-cells": cells(3),
-      "#address-cells": cells(0),
+      ...(messages === undefined ? { "#address-cells": cells(0) } : { "#address-cells": cells(2), "#size-cells": cells(2), ranges: empty }),
       phandle: cells(Phandle.gic),
-    }),
+    }, messages === undefined ? [] : [messages]),
     node("apb-pclk", {
       compatible: strings("fixed-clock"), "#clock-cells": cells(0), "clock-frequency": cells(CLOCK_HZ),
       "clock-output-names": strings("clk24mhz"), phandle: cells(Phandle.clock),
@@ -87,6 +111,7 @@ export function boardTree(board: BoardDescription): FdtNode {
     ...virtioSlots.map(slot => node(at(slot.node, slot.base), {
       compatible: strings(...slot.compatible), reg: reg(slot), interrupts: cells(GIC.SPI, slot.spi, LEVEL_HIGH), "dma-coherent": empty,
     })),
+    ...(board.pci === true ? [hostBridge(messages !== undefined)] : []),
     ...(board.firmware === true ? [
       node(at(flash0.node, flash0.base), { compatible: strings(...flash0.compatible), reg: reg(flash0, flash1), "bank-width": cells(4) }),
       node(at(fwCfg.node, fwCfg.base), { compatible: strings(...fwCfg.compatible), reg: reg(fwCfg), "dma-coherent": empty }),

@@ -7,6 +7,10 @@ import { FwCfg } from "../../devices/fw-cfg.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { FRAMES } from "../../devices/gic/redistributor.ts";
 import { Gicv3 } from "../../devices/gic/gicv3.ts";
+import { Gicv2m, MSI_SETSPI_NS } from "../../devices/gic/gicv2m.ts";
+import type { MessageSink } from "../../devices/pci/function.ts";
+import { PciHost } from "../../devices/pci/host.ts";
+import { VirtioPci } from "../../devices/virtio/pci.ts";
 import { Pl011 } from "../../devices/pl011.ts";
 import { Pl031 } from "../../devices/pl031.ts";
 import { Pl061 } from "../../devices/pl061.ts";
@@ -14,12 +18,15 @@ import type { VirtioDevice } from "../../devices/virtio/device.ts";
 import { EmptySlot, VirtioMmio } from "../../devices/virtio/mmio.ts";
 import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
 import { Bus } from "./bus.ts";
+import type { BoardDescription } from "./devicetree.ts";
 import { serveIcc, serveSysreg } from "./machine-registers.ts";
-import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
+import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, pcie, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
 import { serveCall, type Firmware } from "./psci.ts";
 import { Ram } from "./ram.ts";
 import { cpuOfAffinity } from "../units.ts";
 
+/** The bus of the virtio devices: memory-mapped slots, or PCI in the order of their slots. */
+export type Transport = "mmio" | "pci";
 /** What the machine needs from the thread it runs in. */
 export interface MachineHost {
   /** Bytes the guest sent to its serial port. */
@@ -40,6 +47,8 @@ export interface MachineConfig {
   readonly gic?: 2 | 3 | undefined;
   /** There are flash and fw_cfg, and the first instruction is at address 0. `changed`: the guest wrote into a bank; false: that cannot be kept. */
   readonly firmware?: { readonly changed: (bank: number, offset: number, length: number) => boolean } | undefined;
+  /** How the guest reaches its virtio devices; default mmio. */
+  readonly transport?: Transport | undefined;
   /** By slot; the machine's until it ends. */
   readonly virtio?: ReadonlyMap<number, VirtioDevice> | undefined;
 }
@@ -154,9 +163,30 @@ export class Machine {
       if (device !== undefined) this.bus.add(name, platform[name].base, platform[name].size, device);
     }
     if (this.gic instanceof Gicv3) this.bus.add("gicRedistributors", gicRedistributor.base, config.cpus * FRAMES, this.gic.redistributors);
+    if (config.transport === "pci") this.#addPci(trace);
     virtioSlots.forEach((slot, n) => {
-      const device = config.virtio?.get(n);
+      const device = config.transport === "pci" ? undefined : config.virtio?.get(n);
       this.bus.add(device === undefined ? "virtio (empty)" : `virtio ${n} (${device.name})`, slot.base, slot.size, device === undefined ? new EmptySlot() : this.#virtio(n, device, trace));
+    });
+  }
+  #addPci(trace: Trace): void {
+    const lines = [0, 1, 2, 3].map(n => this.interrupt(pcie.ecam.spi + n));
+    const host = new PciHost({ lines, start: pcie.memory.base, trace });
+    this.bus.add("pci configuration", pcie.ecam.base, pcie.ecam.size, host.ecam);
+    this.bus.add("pci memory", pcie.memory.base, pcie.memory.size, host.memory);
+    this.bus.add("pci i/o", pcie.io.base, pcie.io.size, host.io);
+    const v2m = this.gicVersion !== 2 ? undefined : new Gicv2m({ firstSpi: gicv2m.spi, lines: Array.from({ length: gicv2m.count }, (_, n) => this.interrupt(gicv2m.spi + n)), trace });
+    if (v2m !== undefined) this.bus.add("gicv2m", gicv2m.base, gicv2m.size, v2m);
+    // a message is a write like any other: it may also hit memory
+    const message: MessageSink = (address, data, requester) => {
+      this.tracer.irq?.(`message ${data} of pci ${requester >>> 3}`, true);
+      if (v2m !== undefined && address === gicv2m.base + MSI_SETSPI_NS) return v2m.write(MSI_SETSPI_NS, 4, data);
+      if (!this.ram.write(address, Uint8Array.of(data, data >>> 8, data >>> 16, data >>> 24))) trace.note("pci", "a message to nowhere", address % 2 ** 32, data);
+    };
+    [...this.config.virtio ?? []].sort(([a], [b]) => a - b).forEach(([, device], i) => {
+      const slot = i + 1;
+      const transport: VirtioPci = new VirtioPci({ intx: host.intx(slot), message, requester: slot << 3, memory: this.ram, clock: this.#clock, trace, alarm: this.alarm(() => transport.tick()) }, device);
+      host.add(slot, transport);
     });
   }
   #virtio(slot: number, device: VirtioDevice, trace: Trace): VirtioMmio {
@@ -193,6 +223,11 @@ export class Machine {
   get cores(): readonly Vcpu[] { return this.#cores.map(core => core.vcpu); }
   /** The version of the interrupt controller that the guest sees. */
   get gicVersion(): 2 | 3 { return this.#vm.gic?.version ?? (this.gic instanceof Gicv3 ? 3 : 2); }
+  /** What the device tree has to describe. */
+  get board(): BoardDescription {
+    const { cpus, ramSize, transport } = this.config;
+    return { cpus, ramSize, gic: this.gicVersion, pci: transport === "pci" };
+  }
   get backend(): string { return this.#vm.backend; }
   /** The last exits, oldest first. */
   get history(): readonly string[] {

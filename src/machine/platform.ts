@@ -38,6 +38,14 @@ export const gicRedistributor: Window = { base: 0x080a_0000, size: 128 * KiB };
 export const virtioSlots: readonly Peripheral[] = Array.from({ length: 32 }, (_, n) => ({
   base: 0x0a00_0000 + 0x200 * n, size: 0x200, spi: 16 + n, node: "virtio_mmio", compatible: ["virtio,mmio"],
 }));
+/** With PCI: configuration space (its interrupts are four from `spi` on), and the windows for memory and I/O. */
+export const pcie: { readonly ecam: Peripheral; readonly memory: Window; readonly io: Window } = {
+  ecam: { base: 0x3f00_0000, size: 16 * MiB, spi: 3, node: "pcie", compatible: ["pci-host-ecam-generic"] },
+  memory: { base: 0x1000_0000, size: 0x2eff_0000 },
+  io: { base: 0x3eff_0000, size: 64 * KiB },
+};
+/** With PCI and a GICv2: messages become interrupts, `count` of them from `spi` on. */
+export const gicv2m: Peripheral & { readonly count: number } = { base: 0x0802_0000, size: 4 * KiB, spi: 48, count: 64, node: "v2m", compatible: ["arm,gic-v2m-frame"] };
 export type PlaceName = keyof typeof platform;
 
 /** Where RAM starts, and how large it may be: 40-bit physical addresses. */
