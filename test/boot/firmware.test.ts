@@ -56,6 +56,13 @@ describe("U-Boot", () => {
   }, 120_000);
 });
 
+test("U-Boot boots from a disk on PCI", async () => {
+  await using vm = await start({ firmware: UBOOT, transport: "pci" });
+  await vm.console.expect(/\/ # /, { timeout: FIRMWARE });
+  expect(await linux(vm, "readlink /sys/block/vda/device")).toContain("virtio0");
+  expect(await linux(vm, "ls /sys/bus/pci/devices")).toContain("0000:00:01.0");
+}, 90_000);
+
 describe("EDK2", () => {
   const variables = join(folder, "edk2.fd");
   test("reaches its shell; a boot entry made there boots the kernel from the disk", async () => {
@@ -76,10 +83,11 @@ describe("EDK2", () => {
   }, 90_000);
   test("given a kernel, it boots that one: kernel, initrd and command line come through fw_cfg", async () => {
     const { kernel, initramfs } = await debianKernel("6.1");
-    await using vm = await start({ firmware: EDK2, kernel, initrd: initramfs, cmdline: `${CMDLINE} through=fw_cfg`, disks: [] });
+    await using vm = await start({ firmware: EDK2, kernel, initrd: initramfs, cmdline: `${CMDLINE} through=fw_cfg`, transport: "pci" });
     await vm.console.expect(/\/ # /, { timeout: FIRMWARE });
     expect(await linux(vm, "cat /proc/cmdline")).toContain("through=fw_cfg");
     expect(await linux(vm, "dmesg | grep efi:")).toContain("EFI v2.70 by EDK II");
+    expect(await linux(vm, "ls /dev/vda1 /sys/bus/pci/devices")).toContain("0000:00:01.0");
   }, 90_000);
 });
 

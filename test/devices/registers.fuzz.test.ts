@@ -2,6 +2,9 @@
 // snapshot that restores into a chip which answers alike from then on.
 import { describe, expect, test } from "bun:test";
 import type { MmioDevice } from "../../devices/device.ts";
+import { PciHost } from "../../devices/pci/host.ts";
+import { VirtioPci } from "../../devices/virtio/pci.ts";
+import { VirtioRng } from "../../devices/virtio/rng.ts";
 import { CfiFlash, FLASH_BANK } from "../../devices/cfi-flash.ts";
 import { FwCfg } from "../../devices/fw-cfg.ts";
 import { Ram } from "../../src/machine/ram.ts";
@@ -26,6 +29,18 @@ const makers: Record<string, () => Chip> = {
   "CFI flash": () => {
     const chip = new CfiFlash({ ...common(), bytes: new Uint8Array(FLASH_BANK), arrayMode: () => {}, changed: offset => offset % 8 !== 0 });
     return { parts: [chip], window: 0x2_0000, poke: () => {} };
+  },
+  "PCI host with a virtio device": () => {
+    const { clock: _, alarm, trace } = common(), lines = [0, 1, 2, 3].map(() => new RecordedLine());
+    const host = new PciHost({ lines, start: 0, trace });
+    const rng = new VirtioPci({ intx: host.intx(0), message: () => {}, requester: 0, memory: new Ram(0, { size: 0x1000, windows: [new ArrayBuffer(0x1000)], release: () => 0 }), clock, alarm, trace }, new VirtioRng(into => into.fill(7)));
+    host.add(0, rng);
+    const poke = (n: number): void => {
+      rng.writeConfig(0x04, 2, 6 | (n & 0x400));
+      rng.writeConfig(0x10 + (n & 4), 4, n & 0x3000);
+      rng.tick();
+    };
+    return { parts: [host.ecam, host.memory], window: 0x4000, poke };
   },
   "fw_cfg": () => {
     const chip = new FwCfg({ ...common(), memory: new Ram(0, { size: 0x1000, windows: [new ArrayBuffer(0x1000)], release: () => 0 }) });
