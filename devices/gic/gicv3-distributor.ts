@@ -1,10 +1,11 @@
 // devices/gic/gicv3-distributor.ts — GICv3 Distributor: the shared peripheral interrupts and the CPU each of them goes to.
 // Spec: IHI 0069, 12.9 (GICD_*), with affinity routing always on (ARE is RAO/WI) and one security state (DS is RAO/WI). 256
-// SPIs; the registers of SGIs and PPIs are RAZ/WI here. Left out: LPIs, 1 of N routing (No1N is set), message-based SPIs,
+// SPIs; the registers of SGIs and PPIs are RAZ/WI here. Left out: 1 of N routing (No1N is set), message-based SPIs,
 // the extended SPI range, GICD_STATUSR.
 import type { IrqLine, MmioDevice, Trace } from "../device.ts";
 import { readLane, writeLane } from "../lane.ts";
 import { cpuOfAffinity } from "../../src/units.ts";
+import { ID_BITS } from "./lpi.ts";
 import { bankState, drive, inBank, pendingOf, readBankLane, writeBank, type BankState, type BankView } from "./bank.ts";
 
 export const SPIS = 256;
@@ -22,6 +23,8 @@ const Reg = {
 const CTLR = { EnableGrp0: 1 << 0, EnableGrp1: 1 << 1, ARE: 1 << 4, DS: 1 << 6 } as const;
 /** ITLinesNumber 8, IDbits 10 less one, A3V, No1N. */
 const TYPER = (SPIS / 32) | (9 << 19) | (1 << 24) | (1 << 25);
+/** The same with LPIs, whose ids have 14 bits. */
+const TYPER_LPIS = (SPIS / 32) | (1 << 17) | ((ID_BITS - 1) << 19) | (1 << 24) | (1 << 25);
 /** Implementer Arm; revision and product unnamed. */
 export const IIDR = 0x43b;
 /** The CoreSight identification of both kinds of frames; PIDR2 matters: ArchRev 3 in its high nibble. */
@@ -40,6 +43,8 @@ export interface Gicv3DistributorWires {
   /** The most urgent interrupt of this CPU, or of any (-1), may have changed. */
   readonly changed: (cpu: number) => void;
   readonly trace: Trace;
+  /** There are LPIs; default none. */
+  readonly lpis?: boolean | undefined;
 }
 
 export class Gicv3Distributor implements MmioDevice<Gicv3DistributorState> {
@@ -86,7 +91,7 @@ export class Gicv3Distributor implements MmioDevice<Gicv3DistributorState> {
     }
     switch (at) {
       case Reg.CTLR: return s.ctlr | CTLR.ARE | CTLR.DS;
-      case Reg.TYPER: return TYPER;
+      case Reg.TYPER: return this.#wires.lpis === true ? TYPER_LPIS : TYPER;
       case Reg.IIDR: return IIDR;
       default: return 0;
     }

@@ -1,7 +1,9 @@
 // devices/gic/gicv3.ts — GICv3: a Distributor, a Redistributor per CPU and the CPU interfaces joined. Spec: IHI 0069.
-// `distributor` and `redistributors` are two devices for the bus; `icc` serves the system registers ICC_*_EL1.
-import type { IrqLine, Trace } from "../device.ts";
+// `distributor` and `redistributors` are two devices for the bus; `icc` serves the system registers ICC_*_EL1; `its`, if there is one, is a third device.
+import type { Alarm, Clock, GuestMemory, IrqLine, Trace } from "../device.ts";
 import { Gicv3Distributor } from "./gicv3-distributor.ts";
+import { Its } from "./its.ts";
+import { Lpis } from "./lpi.ts";
 import { Icc } from "./icc.ts";
 import { Redistributors } from "./redistributor.ts";
 
@@ -16,18 +18,24 @@ export interface Gicv3Wires {
   /** One line per CPU: group 0. */
   readonly fiq: readonly IrqLine[];
   readonly trace: Trace;
+  /** With it there are LPIs and an ITS, whose tables are in this memory. */
+  readonly messages?: { readonly memory: GuestMemory; readonly clock: Clock; /** Its `fire` is `its.tick`. */ readonly alarm: Alarm } | undefined;
 }
 
 export class Gicv3 {
   readonly distributor: Gicv3Distributor;
   readonly redistributors: Redistributors;
   readonly icc: Icc;
+  readonly its: Its | undefined;
+  readonly lpis: Lpis | undefined;
   constructor(wires: Gicv3Wires) {
     const { cpus, irq, fiq, trace } = wires;
     const changed = (cpu: number): void => this.icc.update(cpu);
-    this.distributor = new Gicv3Distributor({ cpus, trace, changed });
-    this.redistributors = new Redistributors({ cpus, trace, changed });
-    this.icc = new Icc({ cpus, irq, fiq, trace, distributor: this.distributor, redistributors: this.redistributors });
+    const { messages } = wires, lpis = this.lpis = messages === undefined ? undefined : new Lpis({ cpus, trace, changed, memory: messages.memory });
+    this.its = messages === undefined || lpis === undefined ? undefined : new Its({ ...messages, lpis, trace });
+    this.distributor = new Gicv3Distributor({ cpus, trace, changed, lpis: lpis !== undefined });
+    this.redistributors = new Redistributors({ cpus, trace, changed, lpis });
+    this.icc = new Icc({ cpus, irq, fiq, trace, lpis, distributor: this.distributor, redistributors: this.redistributors });
   }
 
   /** The line of shared peripheral interrupt `n` (interrupt id 32 + n). */
@@ -38,6 +46,8 @@ export class Gicv3 {
   resetCpu(cpu: number): void { this.icc.resetCpu(cpu); }
 
   reset(): void {
+    this.its?.reset();
+    this.lpis?.reset();
     this.distributor.reset();
     this.redistributors.reset();
     this.icc.reset();

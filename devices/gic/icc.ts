@@ -1,9 +1,10 @@
 // devices/gic/icc.ts — the GICv3 CPU interface in system registers: acknowledge, priority drop, deactivate, preemption, SGIs.
 // Spec: IHI 0069, 4.8 (prioritization), 4.4 and 4.6 (lifecycle, groups), 12.2 (ICC_*_EL1), of a CPU without EL2 and EL3 and one
 // security state: group 0 arrives as FIQ, group 1 as IRQ. Five bits of priority, all of them preempt: one register of active
-// priorities per group. Left out: bypass (SRE is RAO/WI), PMHE (no 1 of N), LPIs, range selectors (RSS 0).
+// priorities per group. Left out: bypass (SRE is RAO/WI), PMHE (no 1 of N), range selectors (RSS 0).
 import type { IrqLine, Trace } from "../device.ts";
 import { cpuOfAffinity } from "../../src/units.ts";
+import { LPI_FIRST, type Lpis } from "./lpi.ts";
 import { PRIORITY_MASK, type BankState } from "./bank.ts";
 import { SPIS, SPI_WORDS, type Gicv3Distributor } from "./gicv3-distributor.ts";
 import type { Redistributors } from "./redistributor.ts";
@@ -41,6 +42,7 @@ export interface IccWires {
   readonly cpus: number;
   readonly distributor: Gicv3Distributor;
   readonly redistributors: Redistributors;
+  readonly lpis?: Lpis | undefined;
   readonly irq: readonly IrqLine[];
   readonly fiq: readonly IrqLine[];
   readonly trace: Trace;
@@ -119,14 +121,14 @@ export class Icc {
   /** Where an interrupt's state lies: the bank; its word is `#word`. */
   #bank(id: number): BankState { return id < 32 ? this.#wires.redistributors.state : this.#wires.distributor.state; }
   #word(cpu: number, id: number): number { return id < 32 ? cpu : (id >> 5) - 1; }
-  #group(cpu: number, id: number): number { return (this.#bank(id).group[this.#word(cpu, id)]! >>> (id & 31)) & 1; }
+  #group(cpu: number, id: number): number { return id >= LPI_FIRST ? 1 : (this.#bank(id).group[this.#word(cpu, id)]! >>> (id & 31)) & 1; }
 
   /** The most urgent pending interrupt of the groups that are enabled in the Distributor and here, as priority << 16 | id; or NONE. */
   #highest(cpu: number): number {
     const { distributor, redistributors } = this.#wires;
     const groups = distributor.groups & this.#s.enabled[cpu]!;
     if (groups === 0 || redistributors.asleep(cpu)) return NONE;
-    let best = 0x7fff_ffff;
+    let best = (groups & 2) !== 0 ? this.#wires.lpis?.best(cpu) ?? 0x7fff_ffff : 0x7fff_ffff;
     for (let word = -1; word < SPI_WORDS; word++) {
       let bits = word < 0 ? redistributors.candidates(cpu) : distributor.candidates(cpu, word);
       if (bits === 0) continue;
@@ -175,9 +177,12 @@ export class Icc {
     if (found === NONE) return SPURIOUS;
     const id = found & 0xffff;
     if (this.#group(cpu, id) !== group) return SPURIOUS;
-    const bank = this.#bank(id), word = this.#word(cpu, id), bit = 1 << (id & 31);
-    bank.latch[word]! &= ~bit;
-    bank.active[word]! |= bit;
+    if (id >= LPI_FIRST) this.#wires.lpis?.acknowledge(cpu, id); // it has no active state
+    else {
+      const bank = this.#bank(id), word = this.#word(cpu, id), bit = 1 << (id & 31);
+      bank.latch[word]! &= ~bit;
+      bank.active[word]! |= bit;
+    }
     this.#s.apr[2 * cpu + group]! |= 1 << (((found >> 16) & this.#groupMask(cpu, group)) >> 3);
     this.update(cpu);
     return id;
@@ -188,7 +193,7 @@ export class Icc {
    */
   #end(cpu: number, id: number, group: number): void {
     const own = this.#s.apr[2 * cpu + group]!, other = this.#s.apr[2 * cpu + 1 - group]!;
-    if (id >= 32 + SPIS || own === 0 || (other !== 0 && lowest(other) < lowest(own))) {
+    if ((id >= 32 + SPIS && (id < LPI_FIRST || this.#wires.lpis === undefined)) || own === 0 || (other !== 0 && lowest(other) < lowest(own))) {
       if (id < SPECIAL) this.#wires.trace.note("icc", "end of an interrupt that does not run", group, id);
       return;
     }

@@ -1,10 +1,11 @@
 // devices/gic/redistributor.ts — GICv3 Redistributors: each CPU's own SGIs and PPIs. Spec: IHI 0069, 12.10 and 12.11 (GICR_*).
 // One device for all of them, one behind the other: per CPU a frame RD_base and a frame SGI_base of 64 KiB each. Left out:
-// LPIs (PROPBASER and PENDBASER are RAZ/WI), GICR_STATUSR, the extended PPI range.
+// GICR_STATUSR, the extended PPI range. Without LPIs their registers are RAZ/WI.
 import type { IrqLine, MmioDevice, Trace } from "../device.ts";
 import { readLane, writeLane } from "../lane.ts";
 import { affinityOf } from "../../src/units.ts";
 import { bankState, drive, inBank, pendingOf, readBankLane, writeBank, type BankState, type BankView } from "./bank.ts";
+import type { Lpis } from "./lpi.ts";
 import { ID, IIDR } from "./gicv3-distributor.ts";
 
 /** Bytes of a CPU's two frames. */
@@ -13,13 +14,17 @@ const SGI_BASE = 0x1_0000;
 const SGIS = 0xffff;
 /** Register offsets in RD_base, table 12-27. */
 const Reg = {
+  CTLR: 0x0000,
   /** RO. */ IIDR: 0x0004,
   /** RO, 64 bits. */ TYPER: 0x0008,
   WAKER: 0x0014,
+  /** 64 bits each: PROPBASER, PENDBASER. */ LPI_BASES: 0x0070, LPI_BASES_END: 0x0080,
   /** RO: PIDR4..7, PIDR0..3, CIDR0..3. */ ID: 0xffd0,
 } as const;
 const WAKER = { ProcessorSleep: 1 << 1, ChildrenAsleep: 1 << 2 } as const;
-const TYPER_LAST = 1 << 4;
+const TYPER = { PLPIS: 1 << 0, Last: 1 << 4 } as const;
+/** CES: EnableLPIs can be cleared again. */
+const CTLR = { EnableLPIs: 1 << 0, CES: 1 << 1 } as const;
 
 export interface RedistributorState {
   /** A word of SGIs and PPIs per CPU. */ own: BankState;
@@ -31,6 +36,7 @@ export interface RedistributorWires {
   /** The most urgent interrupt of this CPU may have changed. */
   readonly changed: (cpu: number) => void;
   readonly trace: Trace;
+  readonly lpis?: Lpis | undefined;
 }
 
 export class Redistributors implements MmioDevice<RedistributorState> {
@@ -73,9 +79,11 @@ export class Redistributors implements MmioDevice<RedistributorState> {
   }
   #identification(at: number): number { return at >= Reg.ID ? ID[(at - Reg.ID) >> 2] ?? 0 : 0; }
   #register(cpu: number, at: number): number {
+    if (at >= Reg.LPI_BASES && at < Reg.LPI_BASES_END) return (this.#wires.lpis?.base(cpu, (at - Reg.LPI_BASES) >> 2) ?? 0) >>> 0;
     switch (at) {
       case Reg.IIDR: return IIDR;
-      case Reg.TYPER: return (cpu << 8) | (cpu === this.#wires.cpus - 1 ? TYPER_LAST : 0);
+      case Reg.TYPER: return (cpu << 8) | (cpu === this.#wires.cpus - 1 ? TYPER.Last : 0) | (this.#wires.lpis === undefined ? 0 : TYPER.PLPIS);
+      case Reg.CTLR: return this.#wires.lpis === undefined ? 0 : CTLR.CES | (this.#wires.lpis.enabled(cpu) ? CTLR.EnableLPIs : 0);
       case Reg.TYPER + 4: return affinityOf(cpu);
       case Reg.WAKER: return this.#s.asleep[cpu] !== 0 ? WAKER.ProcessorSleep | WAKER.ChildrenAsleep : 0;
       default: return this.#identification(at);
@@ -89,6 +97,11 @@ export class Redistributors implements MmioDevice<RedistributorState> {
     else if ((at & ~3) === Reg.WAKER) {
       const before = this.#register(cpu, Reg.WAKER);
       this.#s.asleep[cpu] = (writeLane(before, at, size, value) & WAKER.ProcessorSleep) !== 0 ? 1 : 0;
+    } else if (this.#wires.lpis !== undefined && at < SGI_BASE && (at & ~3) === Reg.CTLR) {
+      this.#wires.lpis.enable(cpu, (writeLane(this.#register(cpu, Reg.CTLR), at, size, value) & CTLR.EnableLPIs) !== 0);
+    } else if (this.#wires.lpis !== undefined && at >= Reg.LPI_BASES && at < Reg.LPI_BASES_END) {
+      const word = (at - Reg.LPI_BASES) >> 2;
+      this.#wires.lpis.setBase(cpu, word, writeLane(this.#wires.lpis.base(cpu, word) >>> 0, at, size, value));
     } else this.#wires.trace.note("gicr", "write ignored", at, value);
     this.#wires.changed(cpu);
   }

@@ -3,7 +3,7 @@
 // arm,pl061, virtio,mmio, cfi-flash, qemu,fw-cfg-mmio, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
-import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, pcie, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
+import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
 import { affinityOf } from "../units.ts";
 
 export interface BoardDescription {
@@ -15,6 +15,8 @@ export interface BoardDescription {
   readonly firmware?: boolean | undefined;
   /** There is a PCI host bridge, with message-signalled interrupts where the interrupt controller has them. */
   readonly pci?: boolean | undefined;
+  /** With PCI and version 3 of the controller: it has an ITS. */
+  readonly its?: boolean | undefined;
 }
 /** What goes into /chosen. */
 export interface Chosen {
@@ -46,8 +48,9 @@ const peripheral = (place: Peripheral, clocks: readonly string[], more: Readonly
   });
 
 /** Where functions send their messages; undefined: there are none. */
-function messageController(v3: boolean): FdtNode | undefined {
-  return v3 ? undefined : node(at(gicv2m.node, gicv2m.base), { compatible: strings(...gicv2m.compatible), "msi-controller": empty, reg: reg(gicv2m), phandle: cells(Phandle.msi) });
+function messageController(board: BoardDescription): FdtNode | undefined {
+  if (board.gic === 3) return board.its !== true ? undefined : node(at(its.node, its.base), { compatible: strings(...its.compatible), "msi-controller": empty, "#msi-cells": cells(1), reg: reg(its), phandle: cells(Phandle.msi) });
+  return node(at(gicv2m.node, gicv2m.base), { compatible: strings(...gicv2m.compatible), "msi-controller": empty, reg: reg(gicv2m), phandle: cells(Phandle.msi) });
 }
 /** The PCI host bridge: INTA to INTD of a slot are four interrupts, one further for each slot. */
 function hostBridge(messages: boolean): FdtNode {
@@ -71,7 +74,7 @@ export function boardTree(board: BoardDescription): FdtNode {
   const serial = at(uart.node, uart.base);
   // GICv2 PPIs name the cores they reach in bits 15..8
   const ppi = (n: number): number[] => [GIC.PPI, n, (v3 ? 0 : ((1 << board.cpus) - 1) << 8) | LEVEL_HIGH];
-  const messages = board.pci === true ? messageController(v3) : undefined;
+  const messages = board.pci === true ? messageController(board) : undefined;
   return node("", {
     "interrupt-parent": cells(Phandle.gic),
     model: strings("hypervisor-virt"),

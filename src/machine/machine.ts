@@ -6,7 +6,8 @@ import { CfiFlash } from "../../devices/cfi-flash.ts";
 import { FwCfg } from "../../devices/fw-cfg.ts";
 import { Gicv2 } from "../../devices/gic/gicv2.ts";
 import { FRAMES } from "../../devices/gic/redistributor.ts";
-import { Gicv3 } from "../../devices/gic/gicv3.ts";
+import { GITS_TRANSLATER } from "../../devices/gic/its.ts";
+import { Gicv3, type Gicv3Wires } from "../../devices/gic/gicv3.ts";
 import { Gicv2m, MSI_SETSPI_NS } from "../../devices/gic/gicv2m.ts";
 import type { MessageSink } from "../../devices/pci/function.ts";
 import { PciHost } from "../../devices/pci/host.ts";
@@ -20,7 +21,7 @@ import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/ba
 import { Bus } from "./bus.ts";
 import type { BoardDescription } from "./devicetree.ts";
 import { serveIcc, serveSysreg } from "./machine-registers.ts";
-import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, pcie, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
+import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
 import { serveCall, type Firmware } from "./psci.ts";
 import { Ram } from "./ram.ts";
 import { cpuOfAffinity } from "../units.ts";
@@ -141,7 +142,7 @@ export class Machine {
       },
     });
     const wires = { cpus: config.cpus, trace, irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)) };
-    this.gic = vm.gic !== undefined ? undefined : config.gic === 3 ? new Gicv3(wires) : new Gicv2({ ...wires, accessor: () => this.#accessor });
+    this.gic = vm.gic !== undefined ? undefined : config.gic === 3 ? this.#gicv3(wires) : new Gicv2({ ...wires, accessor: () => this.#accessor });
     this.uart = new Pl011({
       irq: this.#spi("uart"), sink: { put: byte => host.output(byte) }, clock, trace,
       alarm: this.alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
@@ -169,6 +170,11 @@ export class Machine {
       this.bus.add(device === undefined ? "virtio (empty)" : `virtio ${n} (${device.name})`, slot.base, slot.size, device === undefined ? new EmptySlot() : this.#virtio(n, device, trace));
     });
   }
+  #gicv3(wires: Omit<Gicv3Wires, "messages">): Gicv3 {
+    if (this.config.transport !== "pci") return new Gicv3(wires);
+    const gic: Gicv3 = new Gicv3({ ...wires, messages: { memory: this.ram, clock: this.#clock, alarm: this.alarm(() => gic.its?.tick()) } });
+    return gic;
+  }
   #addPci(trace: Trace): void {
     const lines = [0, 1, 2, 3].map(n => this.interrupt(pcie.ecam.spi + n));
     const host = new PciHost({ lines, start: pcie.memory.base, trace });
@@ -177,10 +183,13 @@ export class Machine {
     this.bus.add("pci i/o", pcie.io.base, pcie.io.size, host.io);
     const v2m = this.gicVersion !== 2 ? undefined : new Gicv2m({ firstSpi: gicv2m.spi, lines: Array.from({ length: gicv2m.count }, (_, n) => this.interrupt(gicv2m.spi + n)), trace });
     if (v2m !== undefined) this.bus.add("gicv2m", gicv2m.base, gicv2m.size, v2m);
+    const own = this.gic instanceof Gicv3 ? this.gic.its : undefined;
+    if (own !== undefined) this.bus.add("its", its.base, its.size, own);
     // a message is a write like any other: it may also hit memory
     const message: MessageSink = (address, data, requester) => {
       this.tracer.irq?.(`message ${data} of pci ${requester >>> 3}`, true);
       if (v2m !== undefined && address === gicv2m.base + MSI_SETSPI_NS) return v2m.write(MSI_SETSPI_NS, 4, data);
+      if (own !== undefined && address === its.base + GITS_TRANSLATER) return own.translate(requester, data);
       if (!this.ram.write(address, Uint8Array.of(data, data >>> 8, data >>> 16, data >>> 24))) trace.note("pci", "a message to nowhere", address % 2 ** 32, data);
     };
     [...this.config.virtio ?? []].sort(([a], [b]) => a - b).forEach(([, device], i) => {
@@ -226,7 +235,7 @@ export class Machine {
   /** What the device tree has to describe. */
   get board(): BoardDescription {
     const { cpus, ramSize, transport } = this.config;
-    return { cpus, ramSize, gic: this.gicVersion, pci: transport === "pci" };
+    return { cpus, ramSize, gic: this.gicVersion, pci: transport === "pci", its: this.gic instanceof Gicv3 && this.gic.its !== undefined };
   }
   get backend(): string { return this.#vm.backend; }
   /** The last exits, oldest first. */

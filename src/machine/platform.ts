@@ -44,6 +44,8 @@ export const pcie: { readonly ecam: Peripheral; readonly memory: Window; readonl
   memory: { base: 0x1000_0000, size: 0x2eff_0000 },
   io: { base: 0x3eff_0000, size: 64 * KiB },
 };
+/** With PCI and a GICv3: messages become locality-specific interrupts. */
+export const its: Described = { base: 0x0808_0000, size: 128 * KiB, node: "its", compatible: ["arm,gic-v3-its"] };
 /** With PCI and a GICv2: messages become interrupts, `count` of them from `spi` on. */
 export const gicv2m: Peripheral & { readonly count: number } = { base: 0x0802_0000, size: 4 * KiB, spi: 48, count: 64, node: "v2m", compatible: ["arm,gic-v2m-frame"] };
 export type PlaceName = keyof typeof platform;
