@@ -75,13 +75,13 @@ describe("names that kernels look for", () => {
     expect([property(findNode(with_, "/flash@0")!, "reg")?.length, property(findNode(with_, "/fw-cfg@9020000")!, "compatible") !== undefined]).toEqual([32, true]);
     expect([findNode(tree.root, "/flash@0"), findNode(tree.root, "/fw-cfg@9020000")]).toEqual([undefined, undefined]);
   });
-  test("with PCI: a bridge whose interrupts are SPI 3 to 6, one further for each slot; messages with a GICv2 only", () => {
+  test("with PCI: a bridge whose interrupts are SPI 3 to 6, one further for each slot; messages with a GICv2, and with an ITS", () => {
     const words = (bytes: Uint8Array | undefined): number[] => Array.from({ length: (bytes?.length ?? 0) / 4 }, (_, i) => new DataView((bytes as Uint8Array).slice().buffer).getUint32(4 * i));
-    for (const gic of [2, 3] as const) {
-      const root = boardTree({ cpus: 1, ramSize: 2 ** 29, gic, pci: true }), bridge = findNode(root, "/pcie@3f000000")!, map = words(property(bridge, "interrupt-map"));
+    for (const [gic, its] of [[2, false], [3, false], [3, true]] as const) {
+      const root = boardTree({ cpus: 1, ramSize: 2 ** 29, gic, pci: true, its }), bridge = findNode(root, "/pcie@3f000000")!, map = words(property(bridge, "interrupt-map"));
       const cells = map.length / 16;
       expect([map[0], map[3], map.at(-2), map[cells - 2], map[cells * 5 - 2]]).toEqual([0, 1, 3 + (3 + 3) % 4, 3, 3 + 1]);
-      expect(property(bridge, "msi-map") !== undefined).toBe(gic === 2);
+      expect(property(bridge, "msi-map") !== undefined).toBe(gic === 2 || its);
     }
     expect(findNode(tree.root, "/pcie@3f000000")).toBeUndefined();
   });
