@@ -26,6 +26,13 @@ describe("dtc", () => {
   });
 });
 
+describe("boards with a firmware or PCI", () => {
+  test.each([["a firmware", { firmware: true }], ["PCI and a GICv2", { pci: true }], ["PCI and a GICv3", { pci: true, gic: 3 }], ["PCI, a GICv3 with its ITS, and a firmware", { pci: true, gic: 3, its: true, firmware: true }]] as const)("%s: dtc reads the tree without a warning", (_, more) => {
+    const { code, stderr } = run(["dtc", "-I", "dtb", "-O", "dts", "-"], writeFdt({ root: boardTree({ cpus: 2, ramSize: 512 * MiB, ...more }), reservations: [], bootCpu: 0 }));
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+});
+
 describe("a board with a GICv3", () => {
   beforeAll(() => ensureDebianPackages(["device-tree-compiler"]), 300_000);
   test.each([1, 8])("is read by dtc without a warning, with %d cores", cpus => {
