@@ -40,6 +40,19 @@ for cpus in 1 2; do
   exec 3>&-
   cat /tmp/out$cpus
 done
+echo "== firmware"
+mkfifo /tmp/inf
+( /hv/hv run --firmware /hv/u-boot.bin --firmware-vars /tmp/vars.fd -m 128M --accel kvm < /tmp/inf; echo "== code $?" ) > /tmp/outf 2>&1 &
+exec 3> /tmp/inf
+echo >&3
+until grep -q -e "^=> " -e "== code" /tmp/outf; do sleep 1; done
+echo "setenv kept yes; saveenv" >&3
+until grep -q -e "^OK" -e "== code" /tmp/outf; do sleep 1; done
+echo poweroff >&3
+until grep -q "== code" /tmp/outf; do sleep 1; done
+exec 3>&-
+cat /tmp/outf
+grep -c kept=yes /tmp/vars.fd
 echo "== end"
 poweroff -f
 `;
@@ -72,7 +85,7 @@ async function initramfs(base: Uint8Array, tree: string, place: string): Promise
 }
 
 async function main(): Promise<number> {
-  ensureDebianPackages(["qemu-system-arm"]);
+  ensureDebianPackages(["qemu-system-arm", "u-boot-qemu"]);
   ensureArm64Programs();
   const pulled = await debianKernel("6.1"), { kernel } = pulled, base = readFileSync(pulled.initramfs);
   const place = mkdtempSync(join(tmpdir(), "hv-kvm-"));
@@ -81,6 +94,7 @@ async function main(): Promise<number> {
     for (const folder of ["hv", "lib/aarch64-linux-gnu"]) mkdirSync(join(tree, folder), { recursive: true });
     await build(join(tree, "hv/hv"), "linux-arm64");
     writeFileSync(join(tree, "hv/echo"), echoKernel());
+    copyFileSync("/usr/lib/u-boot/qemu_arm64/u-boot.bin", join(tree, "hv/u-boot.bin"));
     copyFileSync(kernel, join(tree, "hv/Image"));
     for (const form of ["ldr", "ldp"] as const) writeFileSync(join(tree, `hv/abort-${form}`), abortKernel(form));
     mkdirSync(join(place, "inner"));
@@ -122,6 +136,7 @@ function check(log: string): number {
     ["the self-test, with an access without syndrome, passes on KVM", "report", /kvm, interrupt controller auto: works/],
     ["Linux sees one CPU", "linux cpus 1", /cpus: 1\n/], ["its timer ticks", "linux cpus 1", new RegExp(` [1-9]\\d* +${NAME} +27 Level +arch_timer`)], ["input wakes it when it is idle", "linux cpus 1", /the word is hello/], ["it goes down, code 0", "linux cpus 1", /reboot: Power down[^]*== code 0/],
     ["Linux sees two CPUs", "linux cpus 2", /cpus: 2\n/], ["both take timer interrupts", "linux cpus 2", new RegExp(`: +[1-9]\\d* +[1-9]\\d* +${NAME} +27 Level +arch_timer`)], ["input wakes them", "linux cpus 2", /the word is hello/], ["they go down, code 0", "linux cpus 2", /reboot: Power down[^]*== code 0/],
+    ["U-Boot runs from flash, and writes its environment there", "firmware", /Flash: 64 MiB[^]*Writing to Flash[^]*\nOK/], ["it goes down, code 0, and its environment is in the file", "firmware", /poweroff[^]*== code 0\n1\n/],
     ["the end is reached", "end", /end/],
   ];
   let failed = 0;
