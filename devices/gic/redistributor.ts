@@ -48,7 +48,8 @@ export class Redistributors implements MmioDevice<RedistributorState> {
     this.#s = this.#initial();
     this.#views = Array.from({ length: wires.cpus }, (_, cpu) => ({ skip: 0, first: cpu, count: 1 }));
   }
-  #initial(): RedistributorState { return { own: bankState(this.#wires.cpus, SGIS), asleep: new Uint8Array(this.#wires.cpus).fill(1) }; }
+  /** Awake: trusted firmware, whose place the machine takes, has seen to that. UEFI relies on it. */
+  #initial(): RedistributorState { return { own: bankState(this.#wires.cpus, SGIS), asleep: new Uint8Array(this.#wires.cpus) }; }
 
   /** The line of private peripheral interrupt `n` (0..15, interrupt id 16 + n) of a CPU. */
   ppi(cpu: number, n: number): IrqLine {

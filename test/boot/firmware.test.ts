@@ -66,7 +66,7 @@ test("U-Boot boots from a disk on PCI", async () => {
 describe("EDK2", () => {
   const variables = join(folder, "edk2.fd");
   test("reaches its shell; a boot entry made there boots the kernel from the disk", async () => {
-    await using vm = await start({ firmware: EDK2, firmwareVariables: variables });
+    await using vm = await start({ firmware: EDK2, firmwareVariables: variables, gic: 3 });
     await vm.console.expect(/Press .*ESC/, { timeout: FIRMWARE });
     vm.console.write("\x1b");
     await vm.console.expect(/Shell> /);
@@ -78,7 +78,7 @@ describe("EDK2", () => {
   }, 150_000);
   test("its variables outlive the machine: the next one boots by that entry", async () => {
     expect(statSync(variables).size).toBe(64 * MIB);
-    await using vm = await start({ firmware: EDK2, firmwareVariables: variables });
+    await using vm = await start({ firmware: EDK2, firmwareVariables: variables, gic: 3 });
     await vm.console.expect(/starting Boot\d+ "Linux"[^]*\/ # /, { timeout: FIRMWARE });
   }, 90_000);
   test("given a kernel, it boots that one: kernel, initrd and command line come through fw_cfg", async () => {

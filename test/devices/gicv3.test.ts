@@ -56,6 +56,10 @@ describe("GICv3 identification (12.9, 12.10)", () => {
     make(18);
     expect([0, 15, 16, 17].map(cpu => [rr(cpu, GICR_TYPER), rr(cpu, GICR_TYPER + 4)])).toEqual([[0, 0], [15 << 8, 15], [16 << 8, 0x100], [(17 << 8) | 16, 0x101]]);
   });
+  test("GICR_WAKER: awake after a reset, as trusted firmware leaves it", () => {
+    gic.reset();
+    expect([rr(0, WAKER), rr(1, WAKER)]).toEqual([0, 0]);
+  });
   test("GICR_WAKER: ChildrenAsleep follows ProcessorSleep, and nothing reaches a CPU that sleeps", () => {
     gic.ppi(0, 11).set(true);
     expect([rr(0, WAKER), levels()[0]]).toEqual([0, true]);
