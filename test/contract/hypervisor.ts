@@ -125,6 +125,21 @@ export function backendContract(name: string, create: () => Backend): void {
       rom.show(true);
       expect([guest.next()["kind"], guest.x(6)]).toEqual(["debug", guest.x(3)]);
     });
+    test("hiding read-only memory takes it out of the translations that a core remembers", () => {
+      const TABLE = RAM + 0x1_0000;
+      start(asm => asm.mov("x0", 0xff).msr("MAIR_EL1", "x0").mov("x0", 0x80_0019).msr("TCR_EL1", "x0").mov("x0", TABLE).msr("TTBR0_EL1", "x0").isb()
+        .mov("x0", 0x30d0_0981).msr("SCTLR_EL1", "x0").isb().mov("x1", ROM).ldr("x3", "x1", 0, 4).ldr("x3", "x1", 0, 4).hvc(1).ldr("x4", "x1", 0, 4).hvc(2).ldr("x5", "x1", 0, 4).brk());
+      // 39 bits of address; 1 GiB blocks of normal memory, as they lie
+      [0, 1].forEach(n => guest.ram.setBigUint64(TABLE - RAM + 8 * n, BigInt(n) * 0x4000_0000n | 0x701n, true));
+      const { vcpu, rom } = guest;
+      expect(guest.next()).toMatchObject({ kind: "call", immediate: 1 });
+      rom.show(false);
+      expect(guest.next()).toMatchObject({ kind: "mmio", gpa: ROM, size: 4 });
+      vcpu.completeRead(0x80, 0);
+      expect(guest.next()).toMatchObject({ kind: "call", immediate: 2 });
+      rom.show(true);
+      expect([guest.next()["kind"], guest.x(4), guest.x(5)]).toEqual(["debug", 0x80n, guest.x(3)]);
+    });
     test("register 31 of an access is the zero register: nothing else changes", () => {
       start(asm => asm.mov("x1", DEVICE).ldr("xzr", "x1", 0, 8).str("xzr", "x1", 8, 8).brk());
       expect(guest.all()[1]).toEqual({ kind: "mmio", gpa: DEVICE + 8, size: 8, write: [0, 0], register: 31, signExtend: false, sixtyFour: true });
