@@ -43,7 +43,7 @@ import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
 import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
-import { BLOCK_LIMIT, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
+import { BLOCK_LIMIT, BUDGET as BUDGET_REGISTER, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 192 * 1024 * 1024;
 /** Words in the pool. */
@@ -160,6 +160,7 @@ export class Engine {
     asm.constant(Reg.rbp, state % 2 ** 32 | 0, Math.floor(state / 2 ** 32) | 0);
     asm.store(1, Reg.rbp, disp(Offset.HOST_SP), Reg.rsp);
     for (const [guest, host] of pinned) asm.load(1, host, Reg.rbp, disp(8 * guest));
+    asm.load(0, BUDGET_REGISTER, Reg.rbp, disp(Offset.BUDGET));
     asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
     const unused = asm.jcc(CC.e);
     asm.ldmxcsr(Reg.rbp, disp(Offset.READY_MXCSR));
@@ -175,6 +176,7 @@ export class Engine {
     asm.patch(usual, asm.at);
     asm.patch(idle, asm.at);
     for (const [guest, host] of pinned) asm.store(1, Reg.rbp, disp(8 * guest), host);
+    asm.store(0, Reg.rbp, disp(Offset.BUDGET), BUDGET_REGISTER);
     for (const r of saved.toReversed()) asm.pop(r);
     asm.ret();
     const fault = asm.at;

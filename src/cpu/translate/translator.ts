@@ -4,7 +4,8 @@
 // Registers of generated code:
 //   rbp       the CPU state + 0x80 (so that x0..sp are one-byte displacements)
 //   rax rcx rdx   scratch
-//   rbx rsi rdi r8..r15   x0..x8, x19, SP: pinned; every other guest register is a memory operand
+//   rbx rsi rdi r8..r13 r15   x0..x8, SP: pinned; every other guest register is a memory operand
+//   r14d      the budget: in memory, each block would wait for the store of the one before
 // NZCV lives in EFLAGS between a setter and its reader where nothing in between destroys it, with CF = !C throughout (as
 // after a subtraction); otherwise in the state as HOST_FLAGS. Liveness within the block decides whether it is saved.
 //
@@ -68,8 +69,9 @@ interface Decoded {
 
 /** Where the pinned guest registers live. Index: guest register (31 SP, 32 ZR); -1: in memory. */
 const PIN: readonly number[] = Array.from({ length: 33 }, (_, r) =>
-  r < 9 ? [Reg.rbx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r9, Reg.r10, Reg.r11, Reg.r12, Reg.r13][r] as number
-    : r === 19 ? Reg.r14 : r === 31 ? Reg.r15 : -1);
+  r < 9 ? [Reg.rbx, Reg.rsi, Reg.rdi, Reg.r8, Reg.r9, Reg.r10, Reg.r11, Reg.r12, Reg.r13][r] as number : r === 31 ? Reg.r15 : -1);
+/** Instructions left in the slice, while in generated code. */
+export const BUDGET: number = Reg.r14;
 export const pinned: readonly (readonly [number, number])[] = PIN.flatMap((host, r) => (host < 0 ? [] : [[r, host] as const]));
 /** Displacement of a state field from rbp. */
 export const disp = (offset: number): number => offset - 0x80;
@@ -213,7 +215,7 @@ export class Translator {
     this.looks = 0;
 
     // head
-    asm.aluMemoryImm(Alu.sub, 0, Reg.rbp, disp(Offset.BUDGET), length);
+    asm.aluImm(Alu.sub, 0, BUDGET, length);
     this.#leave(asm.jcc(CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, length, 0));
 
     let ended = false;
