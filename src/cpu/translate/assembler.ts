@@ -102,6 +102,10 @@ export class Assembler {
     this.byte(0xc4); this.byte((to > 7 ? 0 : 0x80) | 0x40 | (from > 7 ? 0 : 0x20) | 3); this.byte((w << 7) | 0x7b); this.byte(0xf0);
     this.#modRM(to, from); this.byte(by);
   }
+  rorxLoad(w: number, to: number, base: number, disp: number, by: number): void {
+    this.byte(0xc4); this.byte((to > 7 ? 0 : 0x80) | 0x40 | (base > 7 ? 0 : 0x20) | 3); this.byte((w << 7) | 0x7b); this.byte(0xf0);
+    this.#memory(to, base, disp); this.byte(by);
+  }
   andn(w: number, to: number, a: number, b: number): void {
     this.byte(0xc4); this.byte((to > 7 ? 0 : 0x80) | 0x40 | (b > 7 ? 0 : 0x20) | 2); this.byte((w << 7) | ((~a & 15) << 3)); this.byte(0xf2);
     this.#modRM(to, b);
@@ -132,6 +136,8 @@ export class Assembler {
     if (small) this.byte(imm);
     else this.u32(imm);
   }
+  /** [base + disp] op= register. */
+  aluStore(op: number, w: number, base: number, disp: number, from: number): void { this.#rex(w, from, 0, base); this.byte((op << 3) | 1); this.#memory(from, base, disp); }
   test(w: number, a: number, b: number): void { this.#rex(w, b, 0, a); this.byte(0x85); this.#modRM(b, a); }
   testImm(w: number, a: number, imm: number): void { this.#rex(w, 0, 0, a); this.byte(0xf7); this.#modRM(0, a); this.u32(imm); }
   /** CF = bit `bit` of a register. */
@@ -143,6 +149,7 @@ export class Assembler {
   shrd(w: number, to: number, from: number, by: number): void { this.#rex(w, from, 0, to); this.byte(0x0f); this.byte(0xac); this.#modRM(from, to); this.byte(by); }
   not(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0xf7); this.#modRM(2, to); }
   neg(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0xf7); this.#modRM(3, to); }
+  imulLoad(w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x0f); this.byte(0xaf); this.#memory(to, base, disp); }
   imul(w: number, to: number, from: number): void { this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0xaf); this.#modRM(to, from); }
   /** rdx:rax = rax * from, unsigned or signed. */
   mulWide(w: number, from: number, signed: boolean): void { this.#rex(w, 0, 0, from); this.byte(0xf7); this.#modRM(signed ? 5 : 4, from); }
@@ -151,6 +158,7 @@ export class Assembler {
   bswap(w: number, to: number): void { this.#rex(w, 0, 0, to); this.byte(0x0f); this.byte(0xc8 | (to & 7)); }
   lzcnt(w: number, to: number, from: number): void { this.byte(0xf3); this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0xbd); this.#modRM(to, from); }
   setcc(cc: number, to: number): void { this.#rex(0, 0, 0, to, byteNeedsRex(to)); this.byte(0x0f); this.byte(0x90 | cc); this.#modRM(0, to); }
+  cmovLoad(cc: number, w: number, to: number, base: number, disp: number): void { this.#rex(w, to, 0, base); this.byte(0x0f); this.byte(0x40 | cc); this.#memory(to, base, disp); }
   cmov(cc: number, w: number, to: number, from: number): void { this.#rex(w, to, 0, from); this.byte(0x0f); this.byte(0x40 | cc); this.#modRM(to, from); }
   cmc(): void { this.byte(0xf5); }
   stc(): void { this.byte(0xf9); }

@@ -19,12 +19,23 @@ function link(t: Translator): void {
   t.put(30, rax);
 }
 function compareZero(t: Translator, f: { f: number; i: number; t: number }, cc: number): void {
-  const host = t.get(f.t, rax);
-  t.asm.test(f.f, host, host);
+  if (t.inMemory(f.t)) t.asm.aluMemoryImm(Alu.cmp, f.f, rbp, t.slot(f.t), 0);
+  else {
+    const host = t.get(f.t, rax);
+    t.asm.test(f.f, host, host);
+  }
   t.branchIf(cc, (f.i << 13) >> 11);
 }
-function testBit(t: Translator, f: { b: number; i: number; t: number }, cc: number): void {
-  t.asm.bitTest(1, t.get(f.t, rax), f.b);
+/** `set`: taken when the bit is set. */
+function testBit(t: Translator, f: { b: number; i: number; t: number }, set: boolean): void {
+  const { asm } = t;
+  let cc: number = set ? CC.ne : CC.e;
+  if (t.inMemory(f.t)) asm.test8(rbp, t.slot(f.t) + (f.b >> 3), 1 << (f.b & 7));
+  else if (f.b < 32) asm.testImm(0, t.get(f.t, rax), 1 << f.b); // one operation with the jump
+  else {
+    asm.bitTest(1, t.get(f.t, rax), f.b);
+    cc = set ? CC.b : CC.ae;
+  }
   t.branchIf(cc, (f.i << 18) >> 16);
 }
 
@@ -44,8 +55,8 @@ export const emitBranch: Handlers<typeof branch, Translator, Emit> = {
   },
   CBZ: (t, f) => compareZero(t, f, CC.e),
   CBNZ: (t, f) => compareZero(t, f, CC.ne),
-  TBZ: (t, f) => testBit(t, f, CC.ae),
-  TBNZ: (t, f) => testBit(t, f, CC.b),
+  TBZ: (t, f) => testBit(t, f, false),
+  TBNZ: (t, f) => testBit(t, f, true),
   BR: (t, f) => {
     t.copy(f.n, rax);
     t.gotoIndirect();

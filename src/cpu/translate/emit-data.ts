@@ -19,6 +19,10 @@ function target(t: Translator, d: number, kept: number): number {
 }
 /** d = n op immediate; the immediate is a signed 32-bit value. */
 function aluImm(t: Translator, op: number, w: number, d: number, n: number, imm: number): void {
+  if (d === n && w === 1 && t.inMemory(d)) {
+    t.asm.aluMemoryImm(op, 1, Reg.rbp, t.slot(d), imm);
+    return;
+  }
   const to = target(t, d, -1);
   if (to !== t.pin(n)) t.copy(n, to);
   t.asm.aluImm(op, w, to, imm);
@@ -33,6 +37,10 @@ function aluHost(t: Translator, op: number, w: number, d: number, n: number, m: 
 }
 /** d = n op guest register m. */
 function aluGuest(t: Translator, op: number, w: number, d: number, n: number, m: number): void {
+  if (d === n && w === 1 && t.pin(m) >= 0 && t.inMemory(d)) {
+    t.asm.aluStore(op, 1, Reg.rbp, t.slot(d), t.pin(m));
+    return;
+  }
   if (d === m && d !== n && commutes(op) && t.pin(d) >= 0) {
     t.aluGuest(op, w, t.pin(d), n);
     return;
@@ -45,8 +53,12 @@ function aluGuest(t: Translator, op: number, w: number, d: number, n: number, m:
 
 type AddSub = { f: number; h: number; i: number; N: number };
 const immediate = (f: AddSub): number => (f.h !== 0 ? f.i << 12 : f.i);
-/** ADD or SUB immediate, flags untouched: LEA, so that EFLAGS stay. */
+/** ADD or SUB immediate, flags untouched: LEA where EFLAGS must stay. */
 function addImm(t: Translator, f: AddSub & { D: number }, by: number): void {
+  if (f.D === f.N && f.f === 1 && t.flagsFree && t.inMemory(f.D)) {
+    t.asm.aluMemoryImm(Alu.add, 1, Reg.rbp, t.slot(f.D), by);
+    return;
+  }
   const d = t.pin(f.D);
   const n = t.get(f.N, rax);
   const to = d >= 0 ? d : rax;
@@ -56,7 +68,8 @@ function addImm(t: Translator, f: AddSub & { D: number }, by: number): void {
 function addsImm(t: Translator, f: AddSub & { d: number }, op: number): void {
   const imm = immediate(f);
   if (f.d === ZR) {
-    if (op === Alu.sub) t.asm.aluImm(Alu.cmp, f.f, t.get(f.N, rax), imm);
+    if (op === Alu.sub && t.inMemory(f.N)) t.asm.aluMemoryImm(Alu.cmp, f.f, Reg.rbp, t.slot(f.N), imm);
+    else if (op === Alu.sub) t.asm.aluImm(Alu.cmp, f.f, t.get(f.N, rax), imm);
     else {
       t.copy(f.N, rax);
       t.asm.aluImm(Alu.add, f.f, rax, imm);
@@ -193,7 +206,7 @@ function bitfield(t: Translator, f: Bitfield, down: number): Emit {
   const unsigned = down === Shift.shr;
   if (f.r === 0 && (f.i === 7 || f.i === 15 || f.i === 31) && f.i !== top) { // UXTB, SXTW and their kin
     const to = target(t, f.d, -1);
-    asm.extendReg(unsigned ? 0 : f.f, f.i === 7 ? 0 : f.i === 15 ? 1 : 2, unsigned ? 0 : 1, to, t.get(f.n, rax));
+    t.extended(unsigned ? 0 : f.f, f.i === 7 ? 0 : f.i === 15 ? 1 : 2, unsigned ? 0 : 1, to, f.n);
     t.put(f.d, to);
     return true;
   }
@@ -219,7 +232,8 @@ const SHIFTS = [Shift.shl, Shift.shr, Shift.sar, Shift.ror] as const;
 /** A host register = Rm turned right. */
 function rotated(t: Translator, w: number, to: number, m: number, by: number): void {
   if (t.features.bmi) {
-    t.asm.rorx(w, to, t.get(m, rcx), by);
+    if (t.inMemory(m)) t.asm.rorxLoad(w, to, Reg.rbp, t.slot(m), by);
+    else t.asm.rorx(w, to, t.get(m, rcx), by);
     return;
   }
   if (to !== t.pin(m)) t.copy(m, to);
@@ -246,8 +260,9 @@ function logic(t: Translator, f: Shifted, op: number, invert: boolean): Emit {
       if (f.f === 1) {
         if (f.d !== f.m) t.put(f.d, t.get(f.m, rax));
       } else {
-        t.asm.mov(0, rax, t.get(f.m, rax));
-        t.put(f.d, rax);
+        const to = target(t, f.d, -1);
+        t.copyWord(f.m, to);
+        t.put(f.d, to);
       }
       return true;
     }
@@ -315,7 +330,7 @@ function addSubExtended(t: Translator, f: Extended, op: number, d: number, flags
   if (f.i > 4) return false;
   const log2 = f.o & 3, signed = f.o >> 2;
   if (log2 === 3) t.copy(f.m, rcx);
-  else t.asm.extendReg(1, log2, signed, rcx, t.get(f.m, rcx));
+  else t.extended(1, log2, signed, rcx, f.m);
   if (f.i !== 0) t.asm.shift(Shift.shl, 1, rcx, f.i);
   if (d === ZR) {
     t.copy(f.N, rax);
@@ -368,13 +383,14 @@ function select(t: Translator, f: Three & { c: number }, invert: boolean, add: n
   if (to !== t.pin(f.m)) t.copy(f.m, to);
   if (invert) asm.not(f.f, to);
   if (add !== 0) asm.lea(f.f, to, to, add);
-  asm.cmov(t.condition(f.c), f.f, to, t.get(f.n, rdx));
+  if (t.pin(f.n) >= 0) asm.cmov(t.condition(f.c), f.f, to, t.pin(f.n));
+  else asm.cmovLoad(t.condition(f.c), f.f, to, Reg.rbp, t.slot(f.n));
   t.put(f.d, to);
 }
 function multiplyAdd(t: Translator, f: Three & { a: number }, subtract: boolean): void {
   if (subtract) {
     t.copy(f.n, rax);
-    t.asm.imul(f.f, rax, t.get(f.m, rcx));
+    t.multiplyGuest(f.f, rax, f.m);
     const to = target(t, f.d, -1) === rax ? rcx : t.pin(f.d);
     if (to !== t.pin(f.a)) t.copy(f.a, to);
     t.asm.alu(Alu.sub, f.f, to, rax);
@@ -383,14 +399,14 @@ function multiplyAdd(t: Translator, f: Three & { a: number }, subtract: boolean)
   }
   const to = f.d === f.a ? rax : target(t, f.d, f.d === f.n ? -1 : f.m);
   if (to !== t.pin(f.n)) t.copy(f.n, to);
-  t.asm.imul(f.f, to, t.get(f.m, rcx));
+  t.multiplyGuest(f.f, to, f.m);
   if (f.a !== ZR) t.aluGuest(Alu.add, f.f, to, f.a);
   t.put(f.d, to);
 }
 type Long = { m: number; a: number; n: number; d: number };
 function multiplyLong(t: Translator, f: Long, signed: number, subtract: boolean): void {
-  t.asm.extendReg(1, 2, signed, rax, t.get(f.n, rax));
-  t.asm.extendReg(1, 2, signed, rcx, t.get(f.m, rcx));
+  t.extended(1, 2, signed, rax, f.n);
+  t.extended(1, 2, signed, rcx, f.m);
   t.asm.imul(1, rax, rcx);
   if (subtract) {
     t.copy(f.a, rcx);

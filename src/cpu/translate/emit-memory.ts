@@ -86,10 +86,12 @@ function registerOffset(t: Translator, f: { m: number; e: number; N: number }, s
   if ((f.e & 2) === 0) return false;
   const { asm } = t;
   if (f.N === SP) t.checkSp(ends);
-  if (f.e === 2 || f.e === 6) asm.extendReg(1, 2, f.e === 6 ? 1 : 0, rcx, t.get(f.m, rcx));
+  let index: number = rcx;
+  if (f.e === 2 || f.e === 6) t.extended(1, 2, f.e === 6 ? 1 : 0, rcx, f.m);
+  else if (shift < 4) index = t.get(f.m, rcx);
   else t.copy(f.m, rcx);
   const host = t.get(f.N, rax);
-  if (shift < 4) asm.leaIndexed(1, rax, host, rcx, shift);
+  if (shift < 4) asm.leaIndexed(1, rax, host, index, shift);
   else {
     asm.shift(Shift.shl, 1, rcx, shift);
     asm.leaIndexed(1, rax, host, rcx, 0);

@@ -9,6 +9,7 @@ import { Ready } from "../state.ts";
 import { Reg } from "./assembler.ts";
 import {
   Lane, type Emit, type Saturation, finish, narrow, pairs, saturate, shiftLeft, shiftRight, shiftRightRounding, widen,
+  bothZeroFrom,
 } from "./lanes.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { X, XShift } from "./vector-op.ts";
@@ -156,7 +157,7 @@ function emitShift(t: Translator, f: Shift, q: number, body: ShiftBody, left: bo
   const a = t.vectors.read(f.y, 16), d = old ? t.vectors.read(f.x, 16) : 0;
   const to = t.vectors.fresh();
   body(t, sizeOf(f), to, a, left ? leftBy(f) : rightBy(f), d);
-  finish(t, q, f.x, to);
+  finish(t, q, f.x, to, old ? bothZeroFrom(t, a, d) : t.vectors.zeroFrom(a));
 }
 const vectorShift = (body: ShiftBody, left: boolean, old = false) => (t: Translator, f: VectorShift): Emit => {
   if (f.h === 0 || (f.h >= 8 && f.q === 0)) return false;

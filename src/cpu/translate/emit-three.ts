@@ -12,7 +12,7 @@ import {
   fpScalarCompare, fpScalarFused,
 } from "./fp-lanes.ts";
 import {
-  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type Three, accumulate, by, comparable, difference, finish, flagSaturation, invert, long, multiply, multiplyLong,
+  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type Three, accumulate, bothZeroFrom, by, comparable, difference, finish, flagSaturation, invert, long, multiply, multiplyLong,
   narrow, pairs, scalar, three, widen,
 } from "./lanes.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
@@ -218,7 +218,7 @@ const bitwise = (op: number) => (t: Translator, f: { q: number; x: number; y: nu
   }
   if (op === X.pandn) t.asm.x3(op, to, b, a); // BIC
   else t.asm.x3(op, to, a, b);
-  finish(t, f.q, f.x, to);
+  finish(t, f.q, f.x, to, bothZeroFrom(t, a, b));
 };
 /** Which of the old Vd, Vn and Vm chooses, and between which: to = u ^ ((u ^ v) & mask). */
 const choose = (kind: "bsl" | "bit" | "bif") => (t: Translator, f: { q: number; x: number; y: number; z: number }): void => {
@@ -231,7 +231,7 @@ const choose = (kind: "bsl" | "bit" | "bif") => (t: Translator, f: { q: number; 
   if (kind === "bif") asm.x3(X.pandn, 1, b, 0);
   else asm.x3(X.pand, 1, 0, kind === "bsl" ? d : b);
   asm.x3(X.pxor, to, from, 1);
-  finish(t, f.q, f.x, to);
+  finish(t, f.q, f.x, to, Math.max(bothZeroFrom(t, a, b), t.vectors.zeroFrom(d)));
 };
 const orNot = (t: Translator, f: { q: number; x: number; y: number; z: number }): void => {
   t.ready(Ready.simd);

@@ -24,14 +24,20 @@ const has = (sizes: number, g: number): boolean => ((sizes >> g) & 1) !== 0;
 export type Three = { readonly q: number; readonly g: number; readonly x: number; readonly y: number; readonly z: number };
 export type Two = { readonly q: number; readonly g: number; readonly x: number; readonly y: number };
 /** Computes `to` from a and b; `q` as in the encoding. */
-export type Body = (t: Translator, g: number, to: number, a: number, b: number, q: number) => void;
+export interface Body {
+  (t: Translator, g: number, to: number, a: number, b: number, q: number): void;
+  /** Lanes that are zero in both operands are zero in the result. */
+  readonly keepsZero?: boolean;
+}
 export type BodyOne = (t: Translator, g: number, to: number, a: number, q: number) => void;
 
-/** Vx = to; the upper half is zero for 64-bit vectors. */
-export function finish(t: Translator, q: number, x: number, to: number): void {
-  if (q === 0) t.asm.x2(X.movq, to, to);
-  t.vectors.set(x, to, q === 0 ? 8 : 16);
+/** Vx = to, which is zero from byte `zero` on; the upper half becomes zero for 64-bit vectors. */
+export function finish(t: Translator, q: number, x: number, to: number, zero = 16): void {
+  if (q === 0 && zero > 8) t.asm.x2(X.movq, to, to);
+  t.vectors.set(x, to, q === 0 ? Math.min(8, zero) : zero);
 }
+/** From which byte on both operands are zero. */
+export const bothZeroFrom = (t: Translator, a: number, b: number): number => Math.max(t.vectors.zeroFrom(a), t.vectors.zeroFrom(b));
 /** Lanes of 64 bits are compared by SSE4.2. */
 export const comparable = (t: Translator, g: number): boolean => g < 3 || t.features.sse42;
 
@@ -51,7 +57,7 @@ function emitThree(t: Translator, f: Three, body: Body): void {
   const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16);
   const to = t.vectors.fresh();
   body(t, f.g, to, a, b, f.q);
-  finish(t, f.q, f.x, to);
+  finish(t, f.q, f.x, to, body.keepsZero === true ? bothZeroFrom(t, a, b) : 16);
 }
 /** The old Vd plus or minus what the body gives, in lanes of size `g + wider`. */
 export const accumulate = (sizes: number, body: Body, op: Sized, wider: 0 | 1 = 0) => (t: Translator, f: Three): Emit => {
@@ -95,7 +101,8 @@ function emitTwo(t: Translator, f: Two, body: BodyOne): void {
 
 // --- pieces of bodies ---
 
-export const by = (op: Sized): Body => (t, g, to, a, b) => t.asm.x3(op[g] as number, to, a, b);
+export const by = (op: Sized): Body =>
+  Object.assign((t: Translator, g: number, to: number, a: number, b: number) => t.asm.x3(op[g] as number, to, a, b), { keepsZero: op !== Lane.equal });
 /** r = ~r. Uses xmm0. */
 export function invert(t: Translator, r: number): void {
   t.asm.x3(X.pcmpeqd, 0, 0, 0);

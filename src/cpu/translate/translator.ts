@@ -78,6 +78,8 @@ export const disp = (offset: number): number => offset - 0x80;
 const FLAGS = disp(Offset.HOST_FLAGS);
 /** Decoded words kept: most instructions of a kernel are among the last few thousand different ones. */
 const DECODED_BITS = 15;
+/** Words beyond a block that are asked whether its flags are wanted. */
+const LOOK_AHEAD = 16;
 /** Instructions in one block at most. */
 export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
@@ -134,6 +136,8 @@ export class Translator {
   pcLo = 0;
   pcHi = 0;
   #length = 0;
+  /** Index within the page of its first word. */
+  #first = 0;
   #index = 0;
   #flagsLive = false;
   #spAligned = false;
@@ -206,6 +210,7 @@ export class Translator {
     const asm = this.asm;
     this.el = el;
     this.#length = length;
+    this.#first = first;
     this.#flagsLive = false;
     this.#spAligned = false;
     this.#blockReady = 0;
@@ -337,9 +342,13 @@ export class Translator {
     }
   }
   #deadAt(page: CodePage, index: number): boolean {
-    for (let i = index, seen = 0; i >= 0 && i < 1024 && seen < 12; i++, seen++) {
-      this.looked[this.looks++] = i;
-      this.looked[this.looks++] = page.words[page.base + i] as number;
+    const from = this.#first, to = from + this.#length;
+    for (let i = index, seen = 0; i >= 0 && i < 1024 && seen < LOOK_AHEAD; i++) {
+      if (i < from || i >= to) { // the block depends on its own words anyway
+        this.looked[this.looks++] = i;
+        this.looked[this.looks++] = page.words[page.base + i] as number;
+        seen++;
+      }
       const d = this.#decode(page.words[page.base + i] as number);
       const { entry } = d;
       if (entry === undefined || entry.emit === undefined || entry.readsFlags) return false;
@@ -394,6 +403,29 @@ export class Translator {
     this.copy(r, scratch);
     return scratch;
   }
+  /** True when r is a memory operand of instructions: not pinned, and not ZR, whose slot is never written. */
+  inMemory(r: number): boolean { return (PIN[r] as number) < 0 && r !== ZR; }
+  /** Loads the lower word of guest register r, the upper one zero. Keeps EFLAGS. */
+  copyWord(r: number, to: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) this.asm.mov(0, to, host);
+    else if (r === ZR) this.asm.constant(to, 0, 0);
+    else this.asm.load(0, to, Reg.rbp, this.slot(r));
+  }
+  /** to = 1 << log2 bytes of guest register r, extended; `w`: to 64 bits. Keeps EFLAGS. */
+  extended(w: number, log2: number, signed: number, to: number, r: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) this.asm.extendReg(w, log2, signed, to, host);
+    else this.asm.extend(w, log2, signed, to, Reg.rbp, this.slot(r));
+  }
+  /** to *= guest register r. */
+  multiplyGuest(w: number, to: number, r: number): void {
+    const host = PIN[r] as number;
+    if (host >= 0) this.asm.imul(w, to, host);
+    else this.asm.imulLoad(w, to, Reg.rbp, this.slot(r));
+  }
+  /** EFLAGS hold nothing that is wanted: between instructions that keep them, others may be used. */
+  get flagsFree(): boolean { return !this.#flagsLive; }
   /** Loads guest register r into a host register. Keeps EFLAGS. */
   copy(r: number, to: number): void {
     const host = PIN[r] as number;
