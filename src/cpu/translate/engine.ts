@@ -43,7 +43,7 @@ import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
 import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
-import { BLOCK_LIMIT, BUDGET as BUDGET_REGISTER, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
+import { BLOCK_LIMIT, BUDGET as BUDGET_REGISTER, disp, interpreted, JUMP_ENTRIES, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 192 * 1024 * 1024;
 /** Words in the pool. */
@@ -66,7 +66,7 @@ const CODE_BASE = Offset.CODE_BASE / 4;
 const READY_FPCR = Offset.READY_FPCR / 4;
 /** MXCSR with all exceptions masked, no flag set, round to nearest, denormals as they are. */
 const MXCSR_CLEAN = 0x1f80;
-const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: 16384 }, { at: Offset.JUMP_EL1 / 4, entries: 16384 }] as const;
+const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: JUMP_ENTRIES }, { at: Offset.JUMP_EL1 / 4, entries: JUMP_ENTRIES }] as const;
 const TCR = slot.TCR_EL1 / 4, TTBR0 = slot.TTBR0_EL1 / 4, TTBR1 = slot.TTBR1_EL1 / 4;
 const TCR_A1 = 1 << 22;
 /** Contexts are numbered from 1: all ones are the upper half's. */
@@ -150,7 +150,7 @@ export class Engine {
   }
 
   /** The code every block shares: entry, exit, the jumps by address, and what makes SIMD&FP ready. */
-  #common(cleanMxcsr: number): { enter: number; exit: number; fault: number; indirect: readonly number[]; makeReady: number } {
+  #common(cleanMxcsr: number): { enter: number; exit: number; fault: number; indirect: number; makeReady: number } {
     const asm = this.#asm;
     const saved = [Reg.rbx, Reg.rbp, Reg.r12, Reg.r13, Reg.r14, Reg.r15];
     const enter = asm.at;
@@ -184,27 +184,10 @@ export class Engine {
     asm.load(1, Reg.rsp, Reg.rbp, disp(Offset.HOST_SP));
     asm.constant(Reg.rax, FAULT, 0);
     asm.patch(asm.jmp(), exit);
-    const indirect = JUMP.map(({ at, entries }, el) => {
-      const start = asm.at;
-      if (el === 0) {
-        asm.mov(1, Reg.rcx, Reg.rax);
-        asm.aluImm(Alu.and, 1, Reg.rcx, -4096);
-        asm.store(1, Reg.rbp, disp(Offset.CODE_BASE), Reg.rcx);
-      }
-      asm.mov(0, Reg.rcx, Reg.rax);
-      asm.shift(Shift.shl, 0, Reg.rcx, 2);
-      asm.aluImm(Alu.and, 0, Reg.rcx, (entries - 1) * 16);
-      asm.load(1, Reg.rdx, Reg.rbp, disp(Offset.CONTEXT));
-      asm.alu(Alu.or, 1, Reg.rdx, Reg.rax); // of the upper half all these bits are set
-      asm.aluLoadIndexed(Alu.cmp, 1, Reg.rdx, Reg.rbp, Reg.rcx, disp(at * 4));
-      const miss = asm.jcc(CC.ne);
-      asm.jmpIndexed(Reg.rbp, Reg.rcx, disp(at * 4 + 8));
-      asm.patch(miss, asm.at);
-      asm.store(1, Reg.rbp, disp(Offset.PC), Reg.rax);
-      asm.constant(Reg.rax, INDIRECT, 0);
-      asm.patch(asm.jmp(), exit);
-      return start;
-    });
+    const indirect = asm.at; // the address in rax is in no jump cache
+    asm.store(1, Reg.rbp, disp(Offset.PC), Reg.rax);
+    asm.constant(Reg.rax, INDIRECT, 0);
+    asm.patch(asm.jmp(), exit);
     // rax = READY, set as CPACR_EL1.FPEN and FPCR allow; clobbers rcx
     const makeReady = asm.at;
     const { rax, rcx, rbp } = Reg;

@@ -18,7 +18,7 @@
 import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Offset, Ready } from "../state.ts";
-import { Alu, Assembler, CC, Reg } from "./assembler.ts";
+import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
 import type { Constants } from "./constants.ts";
 import type { HostFeatures } from "./host-features.ts";
 import type { SiteTable } from "./sites.ts";
@@ -80,6 +80,8 @@ const FLAGS = disp(Offset.HOST_FLAGS);
 const DECODED_BITS = 15;
 /** Words beyond a block that are asked whether its flags are wanted. */
 const LOOK_AHEAD = 16;
+/** Entries of each jump cache: {address | CONTEXT, host address}, by address / 4. */
+export const JUMP_ENTRIES = 16384;
 /** Instructions in one block at most. */
 export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
@@ -129,7 +131,7 @@ export class Translator {
   #exit = 0;
   /** Bits of `Ready` that were asked in this block. */
   #blockReady = 0;
-  #indirect: readonly number[] = [];
+  #indirect = 0;
   // the block being made
   el = 1;
   /** The address of the instruction; of EL0's, within its page. */
@@ -168,8 +170,8 @@ export class Translator {
     this.sites = sites;
     this.#decoder = new Decoder(entries);
   }
-  /** Host offsets of the common code: the exit, the indirect jumps of EL0 and EL1, what makes SIMD&FP ready, what refills the TLB (by EL * 2 + write), TLBI by address. */
-  setCommon(exit: number, indirect: readonly number[], makeReady: number, refill: readonly number[], invalidate: number): void {
+  /** Host offsets of the common code: the exit, where indirect jumps miss, what makes SIMD&FP ready, what refills the TLB (by EL * 2 + write), TLBI by address. */
+  setCommon(exit: number, indirect: number, makeReady: number, refill: readonly number[], invalidate: number): void {
     this.#exit = exit;
     this.#indirect = indirect;
     this.#makeReady = makeReady;
@@ -473,8 +475,24 @@ export class Translator {
       this.gotoIndirect();
     }
   }
-  /** Ends the block: on to the address in rax. */
-  gotoIndirect(): void { this.asm.patch(this.asm.jmp(), this.#indirect[this.el] as number); }
+  /** Ends the block: on to the address in rax, by the jump cache. Here and not in common code: each jump is predicted by itself. */
+  gotoIndirect(): void {
+    const { asm, el } = this;
+    const at = el === 0 ? Offset.JUMP_EL0 : Offset.JUMP_EL1;
+    if (el === 0) {
+      asm.mov(1, Reg.rcx, Reg.rax);
+      asm.aluImm(Alu.and, 1, Reg.rcx, -4096);
+      asm.store(1, Reg.rbp, disp(Offset.CODE_BASE), Reg.rcx);
+    }
+    asm.mov(0, Reg.rcx, Reg.rax);
+    asm.shift(Shift.shl, 0, Reg.rcx, 2);
+    asm.aluImm(Alu.and, 0, Reg.rcx, (JUMP_ENTRIES - 1) * 16);
+    asm.load(1, Reg.rdx, Reg.rbp, disp(Offset.CONTEXT));
+    asm.alu(Alu.or, 1, Reg.rdx, Reg.rax); // of the upper half all these bits are set
+    asm.aluLoadIndexed(Alu.cmp, 1, Reg.rdx, Reg.rbp, Reg.rcx, disp(at));
+    asm.patch(asm.jcc(CC.ne), this.#indirect);
+    asm.jmpIndexed(Reg.rbp, Reg.rcx, disp(at + 8));
+  }
   /** The last instruction of a block: taken to pc + offset when `cc` holds, else on to the next instruction. */
   branchIf(cc: number, offset: number): void {
     const asm = this.asm;
