@@ -30,7 +30,7 @@ const md5 = createHash("md5").update(bytes).digest("hex");
 
 describe.each<[string, StartOptions, RegExp, RegExp]>([
   ["messages through a GICv2m frame", { gic: 2 }, /MSI +\d+ Edge +virtio0-req\.0/, /MSI +\d+ Edge +virtio1-input\.0/],
-  ["messages through the ITS, two CPUs", { gic: 3, cpus: 2 }, /ITS-MSI +\d+ Edge +virtio0-req\.0/, /ITS-MSI +\d+ Edge +virtio1-input\.0/],
+  ["messages through the ITS, two CPUs", { gic: 3, cpus: 2 }, /ITS-MSI +\d+ Edge +virtio0-req\.\d/, /ITS-MSI +\d+ Edge +virtio1-input\.0/],
   ["lines, four of them", { gic: 2, cmdline: "console=ttyAMA0 quiet pci=nomsi" }, /GIC-0 +36 Level +virtio0/, /GIC-0 +37 Level +virtio1/],
 ])("%s", (_, options, diskRow, netRow) => {
   test("the disk is read, the network has its address, and interrupts were counted", async () => {
@@ -39,9 +39,10 @@ describe.each<[string, StartOptions, RegExp, RegExp]>([
     expect(await command(vm, "ping -c 1 -W 5 10.0.2.2")).toContain("1 packets received");
     const rows = (await command(vm, "cat /proc/interrupts")).split("\r\n");
     for (const pattern of [diskRow, netRow]) {
-      const row = rows.find(one => pattern.test(one)) ?? "";
-      expect(`${pattern} ${row}`).toMatch(pattern);
-      const counts = row.replace(/^ *\d+:/, "").trim().split(/ +/).slice(0, options.cpus ?? 1).map(Number);
+      // A disk has a queue for each CPU: which of them interrupts is for the CPU that reads to say, so all rows count together.
+      const found = rows.filter(one => pattern.test(one));
+      expect(`${pattern} ${found[0] ?? ""}`).toMatch(pattern);
+      const counts = found.flatMap(row => row.replace(/^ *\d+:/, "").trim().split(/ +/).slice(0, options.cpus ?? 1).map(Number));
       expect(counts.reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
     }
     expect((await command(vm, "dmesg")).split("\r\n").filter(line => TROUBLE.test(line))).toEqual([]);
