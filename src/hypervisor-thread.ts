@@ -1,4 +1,4 @@
-// src/hypervisor-thread.ts — the threads beside a machine thread that runs on Hypervisor.framework or KVM: the entry of Workers.
+// src/hypervisor-thread.ts — the threads beside a machine thread: the entry of Workers.
 // One serves a vCPU of a machine that has several (hypervisor/mailbox.ts); a machine with one vCPU has it inline, and
 // a thread that waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
 // Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
@@ -6,6 +6,8 @@ import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
 import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
 import { SleepWatch } from "./hypervisor/hvf-clock.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
+import { edenGC } from "bun:jsc";
+import { serveSoftwareVcpu, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
 import { serveKvmVcpu, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { watch } from "./hypervisor/kick.ts";
 
@@ -37,12 +39,13 @@ function kickKvm(message: KickMessage): void {
 }
 
 addEventListener("message", event => {
-  const { data } = event as MessageEvent<KickMessage | HvfVcpuMessage | KvmVcpuMessage>;
+  const { data } = event as MessageEvent<KickMessage | HvfVcpuMessage | KvmVcpuMessage | SoftwareVcpuMessage>;
   switch (data.kind) {
     case "kick": kick(data); break;
     case "kvm kick": kickKvm(data); break;
     case "vcpu": serveHvfVcpu(data); break;
     case "kvm vcpu": serveKvmVcpu(data); break;
+    case "software vcpu": serveSoftwareVcpu(data, edenGC); break;
     default: data satisfies never;
   }
   process.exit();

@@ -19,7 +19,7 @@ import type { BoardDescription } from "./machine/devicetree.ts";
 import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
 import { Networks, type Published } from "./networks.ts";
-import type { AcceleratorName, BalloonState, Counters, GicChoice, Load, RunOutcome } from "./machine-protocol.ts";
+import type { AcceleratorName, BalloonState, Counters, GicChoice, ThreadsChoice, Load, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
 import { KiB, MiB, formatSize } from "./units.ts";
 
@@ -45,6 +45,11 @@ export interface MachineOptions {
    * instructions) and where an engine is asked for.
    */
   readonly accelerator?: "auto" | AcceleratorName | undefined;
+  /**
+   * The software CPU's CPUs at the same time, a thread each; "off": one at a time. "on" is refused where that cannot be; "auto",
+   * the default, takes threads for a kernel with several CPUs where the host has several.
+   */
+  readonly smpThreads?: ThreadsChoice | undefined;
   /** The interrupt controller; default: the best that the accelerator has, version 2 on the software CPU up to 8 CPUs. */
   readonly gic?: GicChoice | undefined;
   /**
@@ -283,14 +288,14 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "smpThreads" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
     const balloon = checkBalloon(options.balloon, start.ramSize);
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

@@ -9,7 +9,9 @@ import { HvfVm, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import type { HvfVcpu } from "./hypervisor/hvf-vcpu.ts";
 import { Watched } from "./hypervisor/kick.ts";
 import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
+import { Engine } from "./cpu/translate/engine.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
+import { SharedClock, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
 import { HostClock, InstructionClock, type MachineClock } from "./machine/clock.ts";
 import { RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
 import type { StartMessage } from "./machine-protocol.ts";
@@ -36,7 +38,13 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
   }
   switch (start.accelerator) {
     case "software": {
-      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, start.gic === 3 ? 3 : 2);
+      const gic = start.gic === 3 ? 3 : 2;
+      if (coresAtOnce(start)) {
+        const clock = new SharedClock(), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
+        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, thread, bell: bell.buffer as SharedArrayBuffer, clock });
+        return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
+      }
+      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic);
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);
@@ -45,6 +53,15 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
   }
 }
 
+/** Whether the cores of the software CPU run at the same time: when asked for, or when there is something to win and nothing that forbids it. */
+function coresAtOnce(start: StartMessage): boolean {
+  const { smpThreads, cpus, engine, deterministic, trace } = start;
+  if (cpus === 1 || smpThreads === "off") return false;
+  const against = deterministic ? "--deterministic runs one CPU at a time" : trace.includes("sysreg") ? "--trace sysreg shows one CPU at a time"
+    : engine === "interpreter" ? "the interpreter runs one CPU at a time" : !Engine.possible() ? "this host refuses generated code" : undefined;
+  if (smpThreads === "on" && against !== undefined) throw new Failure("HV-SMP-THREADS", `--smp-threads on: ${against}`, { hint: "--smp-threads auto", exit: ExitCode.unsupported });
+  return against === undefined && (smpThreads === "on" || (start.load.kind !== "program" && navigator.hardwareConcurrency > 1));
+}
 const PLACES: GicPlaces = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base };
 
 function openKvm(start: StartMessage, bell: Int32Array): OpenedBackend {

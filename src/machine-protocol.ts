@@ -23,6 +23,8 @@ export const UNWRITTEN_LIMIT: number = 256 * 1024;
 /** What can execute a guest. */
 export type AcceleratorName = "hvf" | "kvm" | "software";
 export type GicChoice = "auto" | 2 | 3;
+/** Cores at the same time, in turn, or as it suits. */
+export type ThreadsChoice = "on" | "off" | "auto";
 
 export const TRACES = ["exits", "mmio", "sysreg", "irq"] as const;
 export type TraceKind = (typeof TRACES)[number];
@@ -48,6 +50,8 @@ export interface StartMessage {
   /** Entry of the thread that syncs disks: a URL. */
   readonly diskThread: string;
   readonly cpus: number;
+  /** Whether the software CPU's cores have a thread each, if there are several. */
+  readonly smpThreads: ThreadsChoice;
   readonly ramSize: number;
   /** In the order of their slots. */
   readonly disks: readonly DiskOptions[];

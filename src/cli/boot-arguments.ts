@@ -6,7 +6,7 @@ import { checkShares, type ShareOptions } from "../host/shares.ts";
 import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
 import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import type { Transport } from "../machine/machine.ts";
-import { TRACES, type GicChoice, type TraceKind } from "../machine-protocol.ts";
+import { TRACES, type GicChoice, type ThreadsChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
 
 export const bootArgs = {
@@ -19,6 +19,7 @@ export const bootArgs = {
   memory: { type: "string", alias: "m", description: "Guest memory, with its unit", default: "512M", valueHint: "SIZE" },
   cpus: { type: "string", alias: "c", description: "CPUs, 1 to 64 (more than 8: version 3 of the interrupt controller, software CPU)", default: "1", valueHint: "N" },
   accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]|hvf" },
+  "smp-threads": { type: "string", description: "A thread for each CPU of the software CPU; off: one CPU at a time", default: "auto", valueHint: "auto|on|off" },
   gic: { type: "string", description: "Version of the interrupt controller; auto is 2 on the software CPU up to 8 CPUs", default: "auto", valueHint: "auto|2|3" },
   deterministic: { type: "boolean", default: false, description: "Time is made of executed instructions, nothing is random: every run without input is the same" },
   reboot: { type: "boolean", default: true, description: "Start again when the guest resets itself", negativeDescription: "End with code 7 when the guest resets itself" },
@@ -59,6 +60,11 @@ export function parseGic(text: string): GicChoice {
   return text === "auto" ? text : text === "2" ? 2 : 3;
 }
 
+/** `--smp-threads`, or a refusal. */
+export function parseThreads(text: string): ThreadsChoice {
+  if (text !== "auto" && text !== "on" && text !== "off") throw new Failure("HV-USAGE-SMP-THREADS", `--smp-threads: ${JSON.stringify(text)} is none of its values`, { hint: "auto, on or off" });
+  return text;
+}
 /** `--transport`, or a refusal. */
 export function parseTransport(text: string): Transport {
   if (text !== "mmio" && text !== "pci") throw new Failure("HV-USAGE-TRANSPORT", `--transport: ${JSON.stringify(text)} is no bus for devices`, { hint: "mmio or pci" });

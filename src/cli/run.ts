@@ -11,7 +11,7 @@ import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
 import { checkBalloon, openNetworks } from "../library.ts";
 import type { Networks } from "../networks.ts";
-import { bootArgs, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseTransport, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseThreads, parseTransport, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -156,7 +156,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic, vsock);
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, smpThreads: parseThreads(given["smp-threads"]), cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

@@ -21,6 +21,11 @@ export class CodeLines {
     }
     return this.#memory.pointer;
   }
+  /** Takes those that another thread made. */
+  share(pointer: number, windows: number): void {
+    this.#memory = NativeMemory.at(pointer, windows * (WINDOW / 64));
+    this.#bytes = new Uint8Array(this.#memory.window(0));
+  }
   /** Notes a word of a page. */
   add(page: number, word: number): void { this.#bytes[page * 64 + (word >>> 4)] = 1; }
   /** Whether code was made from the line that an address lies in. */
@@ -32,6 +37,8 @@ export class MemoryMap implements PhysicalMemory {
   /** One view per window, by window number. */
   readonly views: DataView[] = [];
   readonly words: Int32Array[] = [];
+  /** For accesses that must not be seen in halves by other threads. */
+  readonly doubles: BigInt64Array[] = [];
   /** Host address of each window. */
   readonly hosts: number[] = [];
   readonly codeLines: CodeLines = new CodeLines();
@@ -44,6 +51,7 @@ export class MemoryMap implements PhysicalMemory {
       const buffer = memory.window(i);
       this.views.push(new DataView(buffer));
       this.words.push(new Int32Array(buffer));
+      this.doubles.push(new BigInt64Array(buffer));
       this.hosts.push(memory.pointer + i * WINDOW);
     }
     this.#regions.push({ base, end: base + size, memory, firstPage, readOnly, visible: true });
@@ -57,6 +65,10 @@ export class MemoryMap implements PhysicalMemory {
       if (pa >= r.base && pa < r.end && r.visible) return r.firstPage + Math.floor((pa - r.base) / 4096);
     }
     return -1;
+  }
+  /** What `add` was given, in its order. */
+  get regions(): readonly { readonly base: number; readonly memory: NativeMemory; readonly size: number; readonly readOnly: boolean }[] {
+    return this.#regions.map(({ base, memory, end, readOnly }) => ({ base, memory, size: end - base, readOnly }));
   }
   /** Where its regions start, hidden ones too. */
   get bases(): readonly number[] { return this.#regions.map(region => region.base); }
@@ -82,17 +94,30 @@ export class MemoryMap implements PhysicalMemory {
     return largest === undefined ? { base: 0, size: 0, host: 0, firstPage: 0 }
       : { base: largest.base, size: largest.end - largest.base, host: largest.memory.pointer, firstPage: largest.firstPage };
   }
-  /** Result of `readDouble`. */
+  /** Result of `readDouble` and `loadWhole`. */
   lo = 0;
   hi = 0;
+  // Aligned accesses of 8 bytes are single-copy atomic (ARM DDI 0487, B2.2.1): where other cores look on, not in halves.
+  loadWhole(page: number, at: number): void {
+    const value = (this.doubles[page >>> 19] as BigInt64Array)[at / 8] as bigint;
+    this.lo = Number(BigInt.asIntN(32, value));
+    this.hi = Number(value >> 32n);
+  }
+  storeWhole(page: number, at: number, lo: number, hi: number): void {
+    (this.doubles[page >>> 19] as BigInt64Array)[at / 8] = (BigInt(hi) << 32n) | BigInt(lo >>> 0);
+  }
   readDouble(pa: number): boolean {
     const page = this.page(pa);
     if (page < 0) return false;
     const view = this.views[page >>> 19] as DataView;
     const at = (page & 0x7ffff) * 4096 + (pa % 4096);
-    this.lo = view.getInt32(at, true);
-    this.hi = view.getInt32(at + 4, true);
-    return true;
+    for (;;) { // another core may write it at the same time: both halves must be of one value
+      const lo = view.getInt32(at, true), hi = view.getInt32(at + 4, true);
+      if (view.getInt32(at, true) !== lo) continue;
+      this.lo = lo;
+      this.hi = hi;
+      return true;
+    }
   }
   readWord(pa: number): number | undefined {
     const page = this.page(pa);

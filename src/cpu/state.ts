@@ -53,6 +53,12 @@ export const Offset = {
   CONTEXT: 0x198,
   /** What addresses in generated code are relative to: the page of EL0's code, 0 for EL1's. u64. */
   CODE_BASE: 0x1a0,
+  /** Cores in threads (domain.ts): generated code leaves when its budget is below this, written by other threads; and 1 when
+   *  others were told something that a DSB has to wait for (i32 each). */
+  POLL: 0x1a8,
+  TOLD: 0x1ac,
+  /** Room for four registers within one instruction's code. */
+  SCRATCH: 0x1b0,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */

@@ -66,15 +66,18 @@ export class RemoteVcpu implements Vcpu {
   readonly #box: Box = new Box(this.mailbox);
   /** Makes the vCPU leave the guest, wherever it is. */
   readonly #exitNow: () => void;
+  /** Changes its interrupt lines while it runs, where that can be done. */
+  readonly #setLines: ((lines: number) => void) | undefined;
   /** It was let into the guest, and its exit was not taken yet. */
   #out = true;
   #lines = 0;
   onSysreg: Vcpu["onSysreg"];
   #debugExits = false;
 
-  constructor(index: number, exitNow: () => void) {
+  constructor(index: number, exitNow: () => void, setLines?: (lines: number) => void) {
     this.index = index;
     this.#exitNow = exitNow;
+    this.#setLines = setLines;
   }
   /** Waits until the other side has made the vCPU; throws with its reason when it could not. */
   started(): void {
@@ -166,6 +169,7 @@ export class RemoteVcpu implements Vcpu {
   setLines(irq: boolean, fiq: boolean): void {
     const lines = (irq ? 1 : 0) | (fiq ? 2 : 0), raised = lines & ~this.#lines;
     this.#lines = lines;
+    if (this.#setLines !== undefined) return this.#setLines(lines);
     if (raised !== 0 && !this.#out && Atomics.load(this.#box.w, W.command) === Command.run) this.#exitNow(); // it goes in again with them
   }
   get interruptPending(): boolean { return this.#lines !== 0; }
@@ -190,6 +194,7 @@ export class RemoteVcpu implements Vcpu {
     f[F.pc] = pc;
     f[F.x0] = x0;
     this.#do(Command.reset);
+    this.#setLines?.(this.#lines);
   }
   argument(index: number): { lo: number; hi: number } {
     const { w } = this.#box, at = W.args + 2 * index;

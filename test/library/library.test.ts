@@ -45,7 +45,7 @@ describe("VirtualMachine.start", () => {
 describe("the machine thread", () => {
   test("an error in it arrives as an error, with its stack", async () => {
     const broken = Promise.withResolvers<Error>();
-    const start = { accelerator: "software", engine: "auto", gic: "auto", cpus: 1, ramSize: 2 ** 24, load: { kind: "boot", sources: undefined as never }, autostart: true, reboot: true, deterministic: false, debugExits: false, disks: [], rng: false, trace: [] } as const;
+    const start = { accelerator: "software", engine: "auto", gic: "auto", smpThreads: "auto", cpus: 1, ramSize: 2 ** 24, load: { kind: "boot", sources: undefined as never }, autostart: true, reboot: true, deterministic: false, debugExits: false, disks: [], rng: false, trace: [] } as const;
     const client = new MachineClient(start, { console: (_, done) => done(), outcome: () => {}, broken: broken.resolve });
     expect((await broken.promise).stack).toContain("machine-thread.ts");
     expect(await client.ready.then(() => "ready", () => "broken")).toBe("broken");

@@ -19,6 +19,7 @@ import { instructions } from "../../src/cpu/interpret/instructions.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
 import { Offset } from "../../src/cpu/state.ts";
 import { slot, sysregName, sysregs, type SysRegName } from "../../src/cpu/sysreg.ts";
+import { timerDue, timerFires } from "../../src/cpu/timer.ts";
 import { Engine } from "../../src/cpu/translate/engine.ts";
 import headers from "../ffi/hypervisor.json" with { type: "json" };
 import { DISTRIBUTOR_SIZE, GIC_BYTES, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.ts";
@@ -509,7 +510,7 @@ export class StandIn implements Disposable {
   /** A timer that fired and whose condition is gone is watched again. */
   #settle({ id, cpu }: VirtualCpu, gic: Gicv3): void {
     for (const timer of ["virtual", "physical"] as const) {
-      if (!(timer === "virtual" ? cpu.vtimerMasked : cpu.ptimerMasked) || cpu.timerFires(timer)) continue;
+      if (!(timer === "virtual" ? cpu.vtimerMasked : cpu.ptimerMasked) || timerFires(cpu, timer)) continue;
       gic.setPpi(id, TIMER_INTID[timer], false);
       if (timer === "virtual") cpu.vtimerMasked = false;
       else cpu.ptimerMasked = false;
@@ -517,7 +518,7 @@ export class StandIn implements Disposable {
   }
   #sleepUntilWoken({ id, cpu }: VirtualCpu, gic: Gicv3): void {
     if (gic.line(id) || cpu.x[Offset.KICK / 4] !== 0) return;
-    const due = [cpu.vtimerMasked ? undefined : cpu.timerDue("virtual"), cpu.ptimerMasked ? undefined : cpu.timerDue("physical")].filter(one => one !== undefined);
+    const due = [cpu.vtimerMasked ? undefined : timerDue(cpu, "virtual"), cpu.ptimerMasked ? undefined : timerDue(cpu, "physical")].filter(one => one !== undefined);
     const ms = due.length === 0 ? LONGEST_SLEEP_MS : Math.max(0, (Math.min(...due) - cpu.clock.ticks()) * 1000 / FREQUENCY);
     Atomics.wait(this.shared, Word.CANCEL + id, 0, Math.min(ms, LONGEST_SLEEP_MS));
   }

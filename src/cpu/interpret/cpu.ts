@@ -11,6 +11,7 @@ import type { Clock } from "../../../devices/device.ts";
 import { describeAccess, Exit } from "../exit.ts";
 import { Fault, Access, Walker } from "../mmu/walk.ts";
 import { Flag, Tlb, Word } from "../mmu/tlb.ts";
+import type { Domain } from "../domain.ts";
 import { slot, sysregs, type SysRegName } from "../sysreg.ts";
 import { CpuState, Offset } from "../state.ts";
 import type { MemoryMap } from "../memory-map.ts";
@@ -18,6 +19,7 @@ import type { Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
 import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
 import { CONDITIONS, execute } from "./hot.ts";
+import { timerFires } from "../timer.ts";
 import type { TranslationListener } from "../translation-listener.ts";
 
 export const Next = 0;
@@ -51,8 +53,6 @@ const KICK = Offset.KICK / 4;
 const ICOUNT = Offset.ICOUNT / 8;
 const CPACR = slot.CPACR_EL1 / 4;
 const SCTLR = slot.SCTLR_EL1 / 4;
-const CNTV = { ctl: slot.CNTV_CTL_EL0 / 4, cval: slot.CNTV_CVAL_EL0 / 4 };
-const CNTP = { ctl: slot.CNTP_CTL_EL0 / 4, cval: slot.CNTP_CVAL_EL0 / 4 };
 
 /** What a core is wired to. */
 export interface CpuWires {
@@ -62,6 +62,8 @@ export interface CpuWires {
   readonly instructions: readonly Instruction[];
   /** All cores of the machine, this one included: inner-shareable TLB maintenance reaches them. */
   readonly peers: readonly Cpu[];
+  /** The cores in other threads, when each has its own; `peers` then is this one alone. */
+  readonly domain?: Domain | undefined;
 }
 
 export class Cpu {
@@ -75,6 +77,7 @@ export class Cpu {
   readonly clock: Clock;
   readonly index: number;
   readonly peers: readonly Cpu[];
+  readonly domain: Domain | undefined;
   /** Second results of helpers: a 64-bit value as two signed halves. */
   lo = 0;
   hi = 0;
@@ -124,6 +127,7 @@ export class Cpu {
     this.x = this.state.i32;
     this.index = wires.index;
     this.peers = wires.peers;
+    this.domain = wires.domain;
     this.memory = wires.memory;
     this.clock = wires.clock;
     this.tlb = new Tlb(this.x);
@@ -278,6 +282,7 @@ export class Cpu {
       const page = t[e + Word.PAGE] as number;
       const view = this.memory.views[page >>> 19] as DataView;
       const at = (page & 0x7ffff) * 4096 + (lo & 4095);
+      if (this.domain !== undefined && (lo & 7) === 0) return this.#whole(page, at);
       this.lo = view.getInt32(at, true);
       this.hi = view.getInt32(at + 4, true);
       return Next;
@@ -321,12 +326,22 @@ export class Cpu {
       const page = t[e + Word.PAGE] as number;
       const view = this.memory.views[page >>> 19] as DataView;
       const at = (page & 0x7ffff) * 4096 + (lo & 4095);
-      view.setInt32(at, valueLo, true);
-      view.setInt32(at + 4, valueHi, true);
+      if (this.domain !== undefined && (lo & 7) === 0) this.memory.storeWhole(page, at, valueLo, valueHi);
+      else {
+        view.setInt32(at, valueLo, true);
+        view.setInt32(at + 4, valueHi, true);
+      }
       return Next;
     }
     return this.#storeSlow(lo, hi, 8, valueLo, valueHi);
   }
+  #whole(page: number, at: number): Result {
+    this.memory.loadWhole(page, at);
+    ({ lo: this.lo, hi: this.hi } = this.memory);
+    return Next;
+  }
+  /** What a DMB orders: earlier accesses before later ones, for cores that look on. */
+  fence(): void { if (this.domain !== undefined) Atomics.add(this.x, Offset.SCRATCH / 4, 0); }
   /** Loads 2^log2 bytes, zero-extended. */
   load(log2: number, lo: number, hi: number): Result {
     return log2 === 3 ? this.load64(lo, hi) : log2 === 2 ? this.load32(lo, hi) : log2 === 0 ? this.load8(lo, hi) : this.load16(lo, hi);
@@ -381,6 +396,7 @@ export class Cpu {
     if (page < 0) return this.#device(false, pa, size, 0, 0, lo, hi);
     const view = this.memory.views[page >>> 19] as DataView;
     const at = (page & 0x7ffff) * 4096 + (pa % 4096);
+    if (size === 8 && this.domain !== undefined && (lo & 7) === 0) return this.#whole(page, at);
     this.hi = 0;
     if (size === 1) this.lo = view.getUint8(at);
     else if (size === 2) this.lo = view.getUint16(at, true);
@@ -445,8 +461,12 @@ export class Cpu {
     const at = (page & 0x7ffff) * 4096 + (pa % 4096);
     if (size === 1) view.setUint8(at, valueLo);
     else if (size === 2) view.setUint16(at, valueLo, true);
-    else view.setInt32(at, valueLo, true);
-    if (size === 8) view.setInt32(at + 4, valueHi, true);
+    else if (size === 4) view.setInt32(at, valueLo, true);
+    else if (this.domain !== undefined && (lo & 7) === 0) this.memory.storeWhole(page, at, valueLo, valueHi);
+    else {
+      view.setInt32(at, valueLo, true);
+      view.setInt32(at + 4, valueHi, true);
+    }
     return Next;
   }
   /** True when a store to this address would be allowed now; takes the abort when not. For STXR, CAS and DC ZVA. */
@@ -646,6 +666,7 @@ export class Cpu {
 
   /** Between slices: budget, kick and timers. True when the machine is needed. */
   #leave(deadline: number | undefined, left: number): boolean {
+    this.domain?.attend();
     if (left <= 0 || (deadline !== undefined && this.clock.ticks() >= deadline)) {
       this.exit.kind = "budget";
       return true;
@@ -655,32 +676,13 @@ export class Cpu {
       this.exit.kind = "canceled";
       return true;
     }
-    if (!this.vtimerMasked && this.timerFires("virtual")) {
-      this.vtimerMasked = true;
-      this.exit.kind = "vtimer";
-      this.exit.timer = "virtual";
-      return true;
-    }
-    if (!this.ptimerMasked && this.timerFires("physical")) {
-      this.ptimerMasked = true;
-      this.exit.kind = "vtimer";
-      this.exit.timer = "physical";
-      return true;
-    }
-    return false;
-  }
-  /** The timer's output: enabled, not masked, condition met. ARM DDI 0487, D12.2.4. */
-  timerFires(timer: "virtual" | "physical"): boolean {
-    const t = timer === "virtual" ? CNTV : CNTP;
-    return ((this.x[t.ctl] as number) & 3) === 1 && this.clock.ticks() >= this.#compare(t.cval);
-  }
-  /** The tick at which the timer's output goes high; undefined when it never does as set. */
-  timerDue(timer: "virtual" | "physical"): number | undefined {
-    const t = timer === "virtual" ? CNTV : CNTP;
-    return ((this.x[t.ctl] as number) & 3) === 1 ? this.#compare(t.cval) : undefined;
-  }
-  #compare(word: number): number {
-    return ((this.x[word + 1] as number) >>> 0) * 2 ** 32 + ((this.x[word] as number) >>> 0);
+    const fired = !this.vtimerMasked && timerFires(this, "virtual") ? "virtual" : !this.ptimerMasked && timerFires(this, "physical") ? "physical" : undefined;
+    if (fired === undefined) return false;
+    if (fired === "virtual") this.vtimerMasked = true;
+    else this.ptimerMasked = true;
+    this.exit.kind = "vtimer";
+    this.exit.timer = fired;
+    return true;
   }
 
   /** Completes the exit of an instruction that stopped. */

@@ -20,13 +20,22 @@ function guarded<T extends Table>(table: T, handlers: Handlers<T, Cpu, Result>):
   });
 }
 
+/** Loads and stores that read and write memory as one. */
+const INDIVISIBLE = /^(STL?X[RP]|CASP?|SWP|LD(ADD|CLR|EOR|SET|[SU](MAX|MIN)))$/;
+/** Where cores run at the same time, these are done while no other one runs: rare, for generated code does most of them. */
+function indivisible(entry: Instruction): Instruction {
+  if (!INDIVISIBLE.test(entry.name)) return entry;
+  const inner = entry.handle;
+  return { ...entry, handle: (cpu: Cpu, f: never): Result => (cpu.domain === undefined ? inner(cpu, f) : cpu.domain.alone(() => inner(cpu, f))) };
+}
+
 /** Every encoding the interpreter knows. */
 export const instructions: readonly Instruction[] = [
   ...join<typeof branch, Cpu, Result>(branch, interpretBranch),
   ...join<typeof system, Cpu, Result>(system, interpretSystem),
   ...join<typeof dataImm, Cpu, Result>(dataImm, interpretDataImm),
   ...join<typeof dataReg, Cpu, Result>(dataReg, interpretDataReg),
-  ...join<typeof loadStore, Cpu, Result>(loadStore, interpretLoadStore),
+  ...join<typeof loadStore, Cpu, Result>(loadStore, interpretLoadStore).map(indivisible),
   ...guarded(loadStoreFp, interpretLoadStoreFp),
   ...simdInstructions,
 ];

@@ -347,7 +347,9 @@ export const interpretLoadStore: Handlers<typeof loadStore, Cpu, Result> = {
 
   STLR: (cpu, f) => {
     const a = aligned(cpu, f.N, 1 << f.g, true);
-    return a !== Next ? a : cpu.store(f.g, addressLo, addressHi, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
+    const r = a !== Next ? a : cpu.store(f.g, addressLo, addressHi, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
+    cpu.fence(); // before a later LDAR
+    return r;
   },
   LDAR: (cpu, f) => {
     const a = aligned(cpu, f.N, 1 << f.g, false);

@@ -4,6 +4,7 @@
 import type { system } from "../a64/branch.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import { readsAsZero, slot, sysregKey, sysregName, sysregs, type SpecialName, type SysReg, type SysRegName } from "../sysreg.ts";
+import { Request } from "../domain.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
 import { Access, Fault } from "../mmu/walk.ts";
@@ -93,14 +94,18 @@ const nothing: SysHandler = () => Next;
 const all: SysHandler = cpu => { cpu.flushTlb(); return Next; };
 const byAsid: SysHandler = cpu => { cpu.flushTlbNonGlobal(false); return Next; };
 /** Xt holds VA[55:12] in bits 43..0. */
+const pageOf = (lo: number, hi: number): number => (hi & 0xfff) * 2 ** 32 + (lo >>> 0);
 const byAddress = (last: boolean): SysHandler => (cpu, lo, hi) => {
-  const page = (hi & 0xfff) * 2 ** 32 + (lo >>> 0); // VA bits 55..12
+  const page = pageOf(lo, hi);
   cpu.flushTlbPage((page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0, last);
   return Next;
 };
-/** The inner-shareable form: on every core. They run in turn, so all of it is done when the instruction is. */
-const everywhere = (handler: SysHandler): SysHandler => (cpu, lo, hi) => {
+/** The inner-shareable form: on every core. Where they run in turn, all of it is done when the instruction is. */
+const everywhere = (handler: SysHandler, request: number): SysHandler => (cpu, lo, hi) => {
   for (const peer of cpu.peers) handler(peer, lo, hi);
+  if (cpu.domain === undefined) return Next;
+  const page = request === Request.page || request === Request.pageLast ? pageOf(lo, hi) : 0; // VA bits 55..12
+  cpu.domain.tell(request, (page % 2 ** 20) * 4096 | 0, Math.floor(page / 2 ** 20) | 0, 0);
   return Next;
 };
 /** A data abort of a cache maintenance or address translation instruction: ESR_EL1.ISS has CM and WnR set. */
@@ -124,7 +129,10 @@ const invalidateLine: SysHandler = (cpu, lo, hi) => {
   if (cpu.el === 0 && !bit(cpu, UCI)) return Trap;
   const page = cpu.maintained(lo, hi);
   if (page < -1) return maintenanceAbort(cpu, -2 - page, lo, hi);
-  if (page >= 0 && cpu.memory.codeLines.has(page, lo)) for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
+  cpu.fence(); // another core that translates marks the line before it looks at its words a second time
+  if (page < 0 || !cpu.memory.codeLines.has(page, lo)) return Next;
+  for (const peer of cpu.peers) peer.engine?.invalidateLine(page, lo);
+  cpu.domain?.tell(Request.line, lo, 0, page);
   return Next;
 };
 const invalidateAll: SysHandler = cpu => {
@@ -163,7 +171,7 @@ const at = (el: number, write: boolean, pan: boolean): SysHandler => (cpu, lo, h
 const EL0_ALLOWED = new Set<number>();
 const instructions = new Map<number, SysHandler>([
   // IC IALLUIS, IALLU
-  [instruction(0, 7, 1, 0), everywhere(invalidateAll)],
+  [instruction(0, 7, 1, 0), everywhere(invalidateAll, Request.code)],
   [instruction(0, 7, 5, 0), invalidateAll],
   // DC IVAC, ISW, CSW, CISW
   [instruction(0, 7, 6, 1), discard],
@@ -181,12 +189,12 @@ const instructions = new Map<number, SysHandler>([
 // TLBI VMALLE1, VAE1, ASIDE1, VAAE1, VALE1, VAALE1, and their inner-shareable forms
 for (const crm of [7, 3]) {
   const reach = crm === 3 ? everywhere : (handler: SysHandler): SysHandler => handler;
-  instructions.set(instruction(0, 8, crm, 0), reach(all));
-  instructions.set(instruction(0, 8, crm, 1), reach(byAddress(false)));
-  instructions.set(instruction(0, 8, crm, 2), reach(byAsid));
-  instructions.set(instruction(0, 8, crm, 3), reach(byAddress(false)));
-  instructions.set(instruction(0, 8, crm, 5), reach(byAddress(true)));
-  instructions.set(instruction(0, 8, crm, 7), reach(byAddress(true)));
+  instructions.set(instruction(0, 8, crm, 0), reach(all, Request.all));
+  instructions.set(instruction(0, 8, crm, 1), reach(byAddress(false), Request.page));
+  instructions.set(instruction(0, 8, crm, 2), reach(byAsid, Request.nonGlobal));
+  instructions.set(instruction(0, 8, crm, 3), reach(byAddress(false), Request.page));
+  instructions.set(instruction(0, 8, crm, 5), reach(byAddress(true), Request.pageLast));
+  instructions.set(instruction(0, 8, crm, 7), reach(byAddress(true), Request.pageLast));
 }
 // What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [
@@ -237,8 +245,15 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     cpu.x[Offset.EXCL_VALID / 4] = 0;
     return Next;
   },
-  DSB: () => Next,
-  DMB: () => Next,
+  DSB: cpu => {
+    cpu.fence();
+    cpu.domain?.settle();
+    return Next;
+  },
+  DMB: cpu => {
+    cpu.fence();
+    return Next;
+  },
   ISB: cpu => {
     cpu.advance();
     return Jump;

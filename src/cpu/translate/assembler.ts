@@ -278,6 +278,20 @@ export class Assembler {
     this.byte(0x0f); this.byte(0x38); this.byte(log2 === 0 ? 0xf0 : 0xf1);
     this.#modRM(to, from);
   }
+  // --- between cores ---
+  /** [base + disp] += from and from = what was there; the two exchanged; both indivisible. 1 << log2 bytes. */
+  lockXadd(log2: number, base: number, disp: number, from: number): void { this.byte(0xf0); this.#sized(log2, from, base); this.byte(0x0f); this.byte(log2 === 0 ? 0xc0 : 0xc1); this.#memory(from, base, disp); }
+  xchg(log2: number, base: number, disp: number, from: number): void { this.#sized(log2, from, base); this.byte(log2 === 0 ? 0x86 : 0x87); this.#memory(from, base, disp); }
+  /** If 1 << log2 bytes at [base + disp] equal rax they become `from`, and ZF is set; else rax is what is there. */
+  lockCmpxchg(log2: number, base: number, disp: number, from: number): void { this.byte(0xf0); this.#sized(log2, from, base); this.byte(0x0f); this.byte(log2 === 0 ? 0xb0 : 0xb1); this.#memory(from, base, disp); }
+  /** The same for 16 bytes, rdx:rax and rcx:rbx. */
+  lockCmpxchg16(base: number, disp: number): void { this.byte(0xf0); this.#rex(1, 0, 0, base); this.byte(0x0f); this.byte(0xc7); this.#memory(1, base, disp); }
+  pause(): void { this.byte(0xf3); this.byte(0x90); }
+  mfence(): void { this.byte(0x0f); this.byte(0xae); this.byte(0xf0); }
+  #sized(log2: number, from: number, base: number): void {
+    if (log2 === 1) this.byte(0x66);
+    this.#rex(log2 === 3 ? 1 : 0, from, 0, base, log2 === 0 && byteNeedsRex(from));
+  }
   call(): number { this.byte(0xe8); this.u32(0); return this.at; }
   cpuid(): void { this.byte(0x0f); this.byte(0xa2); }
   xgetbv(): void { this.byte(0x0f); this.byte(0x01); this.byte(0xd0); }

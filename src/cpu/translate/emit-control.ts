@@ -105,12 +105,34 @@ function notSelected(t: Translator, ends: number[]): void {
 
 export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
-  HINT: (t, f) => t.alone || f.k !== 0 || f.p !== 1, // YIELD gives the turn to another core
-  WFE: t => t.el === 1 && t.alone, // EL0's may trap
+  HINT: (t, f) => {
+    if (f.k !== 0 || f.p !== 1) return true;
+    if (t.shared) t.asm.pause();
+    return t.alone; // YIELD gives the turn to another core
+  },
+  WFE: t => {
+    if (t.el !== 1 || !t.alone) return false; // EL0's may trap
+    if (t.shared) t.asm.pause();
+    return true;
+  },
   WFI: interpreted,
   SEV: () => true, SEVL: () => true,
   CLREX: t => t.asm.storeImm(0, rbp, disp(Offset.EXCL_VALID), 0),
-  DSB: () => true, DMB: () => true, // one core at a time, and x86 order
+  // one core at a time and x86 order need nothing; else what x86 lets pass is a load before an earlier store
+  DSB: t => {
+    if (!t.shared) return true;
+    const ends: number[] = [];
+    const site = t.slowSite();
+    t.asm.mfence();
+    t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.TOLD), 0);
+    ends.push(t.asm.jcc(CC.ne)); // others are to be waited for
+    t.endSlow(site, ends);
+    return true;
+  },
+  DMB: (t, f) => {
+    if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.asm.mfence(); // not for loads or stores alone
+    return true;
+  },
   ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew
   MSR_imm: (t, f) => {
     if (t.el === 0 || f.o !== 3 || f.p < 6) return false;
@@ -124,7 +146,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     return true;
   },
   SYS: (t, f) => {
-    if (t.el === 1 && f.o === 0 && f.c === 8 && (f.k === 7 || (f.k === 3 && t.alone)) && (f.p === 5 || f.p === 7)) { // TLBI VALE1, VAALE1, and IS
+    if (t.el === 1 && f.o === 0 && f.c === 8 && (f.k === 7 || (f.k === 3 && t.alone && !t.shared)) && (f.p === 5 || f.p === 7)) { // TLBI VALE1, VAALE1, and IS
       const ends: number[] = [];
       const site = t.slowSite();
       t.copy(f.t, rax);

@@ -158,6 +158,7 @@ function ordered(t: Translator, f: { g: number; N: number; t: number }, write: b
   tlbCheck(t, 1 << f.g, write);
   if (write) deposit(t, f.g, f.t, 0);
   else fetch(t, f.g, 0, f.t, 0);
+  if (write && t.shared) t.asm.mfence(); // a later LDAR stays behind it; all else x86 keeps in order
   t.endSlow(site, ends);
 }
 /** rax = the host address of an aligned access by Rn, for reading and writing. */
@@ -175,23 +176,57 @@ function storeSized(t: Translator, g: number, from: number): void {
   else t.asm.store(g === 3 ? 1 : 0, rax, 0, from);
 }
 type Atomic = { g: number; s: number; N: number; t: number };
-/** rcx = old value, rdx = new value from `compute` (rdx holds a copy of the old one); Rt = old. One core runs at a time. */
-function atomic(t: Translator, f: Atomic, compute: (w: number) => void): void {
+/** rcx = old value, also at [base + at], rdx = new value from `compute` (rdx holds a copy of the old one); Rt = old. One core runs at a time. */
+function atomic(t: Translator, f: Atomic, compute: (w: number, base: number, at: number) => void): void {
+  if (t.shared) return sharedAtomic(t, f, compute);
   const ends: number[] = [];
   const site = t.slowSite();
   aligned(t, f.N, 1 << f.g, true, ends);
   t.asm.extend(0, f.g, 0, rcx, rax, 0);
   t.asm.mov(1, rdx, rcx);
-  compute(f.g === 3 ? 1 : 0);
+  compute(f.g === 3 ? 1 : 0, rax, 0);
   storeSized(t, f.g, rdx);
   t.put(f.t, rcx);
   t.endSlow(site, ends);
 }
+/** The same for memory that other cores write too: done again until nobody was in between. */
+function sharedAtomic(t: Translator, f: Atomic, compute: (w: number, base: number, at: number) => void): void {
+  const { asm } = t, { scratch } = EXCL;
+  const ends: number[] = [];
+  const site = t.slowSite();
+  aligned(t, f.N, 1 << f.g, true, ends);
+  asm.store(1, rbp, scratch, rax);
+  const again = asm.at;
+  asm.extend(0, f.g, 0, rcx, rax, 0);
+  asm.store(1, rbp, scratch + 8, rcx);
+  asm.mov(1, rdx, rcx);
+  compute(f.g === 3 ? 1 : 0, rbp, scratch + 8);
+  asm.mov(1, rax, rcx);
+  asm.load(1, rcx, rbp, scratch);
+  asm.lockCmpxchg(f.g, rcx, 0, rdx);
+  const done = asm.jcc(CC.e);
+  asm.mov(1, rax, rcx);
+  asm.patch(asm.jmp(), again);
+  asm.patch(done, asm.at);
+  t.put(f.t, rax); // the upper part is as it was loaded: zero
+  t.endSlow(site, ends);
+}
+/** Those that x86 has in one instruction: Rt = what was there. */
+function exchange(t: Translator, f: Atomic, emit: (log2: number, base: number, disp: number, from: number) => void): void {
+  const ends: number[] = [];
+  const site = t.slowSite();
+  aligned(t, f.N, 1 << f.g, true, ends);
+  t.copy(f.s, rdx);
+  emit.call(t.asm, f.g, rax, 0, rdx);
+  if (f.g < 2) t.asm.extendReg(0, f.g, 0, rdx, rdx);
+  t.put(f.t, rdx);
+  t.endSlow(site, ends);
+}
 /** The old value stays where it stands in relation `cc` to Rs. */
 function atomicChoice(t: Translator, f: Atomic, cc: number): void {
-  atomic(t, f, () => {
+  atomic(t, f, (_, base, at) => {
     t.copy(f.s, rdx);
-    t.asm.cmpMemory(f.g, rax, 0, rdx);
+    t.asm.cmpMemory(f.g, base, at, rdx);
     t.asm.cmov(cc, 1, rdx, rcx);
   });
 }
@@ -200,6 +235,16 @@ function compareAndSwap(t: Translator, f: Atomic): void {
   const ends: number[] = [];
   const site = t.slowSite();
   aligned(t, f.N, 1 << f.g, true, ends);
+  if (t.shared) {
+    asm.mov(1, rcx, rax);
+    t.copy(f.s, rax);
+    if (f.g < 2) asm.extendReg(0, f.g, 0, rax, rax);
+    asm.lockCmpxchg(f.g, rcx, 0, t.get(f.t, rdx));
+    if (f.g === 2) asm.mov(0, rax, rax); // where they are equal it is Rs, with its upper half
+    t.put(f.s, rax);
+    t.endSlow(site, ends);
+    return;
+  }
   asm.extend(0, f.g, 0, rcx, rax, 0);
   if (f.g < 2) {
     asm.extendReg(0, f.g, 0, rdx, t.get(f.s, rdx));
@@ -218,6 +263,13 @@ function compareAndSwapPair(t: Translator, f: { g: number; s: number; N: number;
   const ends: number[] = [];
   const site = t.slowSite();
   aligned(t, f.N, 16, true, ends);
+  if (t.shared) {
+    exchangePair(t, () => { t.copy(f.s, rcx); asm.store(1, rbp, EXCL.scratch, rcx); t.copy(f.s + 1, rcx); asm.store(1, rbp, EXCL.scratch + 8, rcx); }, f.t, f.t + 1);
+    t.put(f.s, rax);
+    t.put(f.s + 1, rdx);
+    t.endSlow(site, ends);
+    return true;
+  }
   asm.load(1, rcx, rax, 0);
   asm.load(1, rdx, rax, 8);
   t.aluGuest(Alu.cmp, 1, rcx, f.s);
@@ -235,7 +287,23 @@ function compareAndSwapPair(t: Translator, f: { g: number; s: number; N: number;
   t.endSlow(site, ends);
   return true;
 }
-const EXCL = { valid: disp(Offset.EXCL_VALID), size: disp(Offset.EXCL_SIZE), va: disp(Offset.EXCL_VA), data: disp(Offset.EXCL_DATA) } as const;
+const EXCL = { valid: disp(Offset.EXCL_VALID), size: disp(Offset.EXCL_SIZE), va: disp(Offset.EXCL_VA), data: disp(Offset.EXCL_DATA), scratch: disp(Offset.SCRATCH) } as const;
+/** Registers that CMPXCHG16B needs, and one for the address: pinned, and put away meanwhile. */
+const PUT_AWAY = [Reg.rbx, Reg.rsi] as const;
+/** 16 bytes at [rax]: if they equal the two words that `expected` stores into SCRATCH (it may use rcx) they become Rt and Ru, and ZF is set. rdx:rax = what was there. */
+function exchangePair(t: Translator, expected: () => void, first: number, second: number): void {
+  const { asm } = t;
+  expected();
+  t.copy(first, rcx);
+  asm.store(1, rbp, EXCL.scratch + 16, rcx);
+  t.copy(second, rcx);
+  asm.store(1, rbp, EXCL.scratch + 24, rcx);
+  for (const r of PUT_AWAY) asm.push(r);
+  asm.mov(1, Reg.rsi, rax);
+  [rax, rdx, Reg.rbx, rcx].forEach((r, i) => asm.load(1, r, rbp, EXCL.scratch + 8 * i));
+  asm.lockCmpxchg16(Reg.rsi, 0);
+  for (const r of PUT_AWAY.toReversed()) asm.pop(r);
+}
 function loadExclusive(t: Translator, f: { g: number; N: number; t: number }): void {
   const { asm } = t;
   const ends: number[] = [];
@@ -277,6 +345,25 @@ function loadExclusivePair(t: Translator, f: ExclusivePair): void {
   t.put(f.u, rdx);
   t.endSlow(site, ends);
 }
+/** to = two words, the second above. Clobbers rcx, rdx. */
+function joinWords({ asm }: Translator, first: () => void, second: () => void, to: number): void {
+  first();
+  second();
+  asm.shift(Shift.shl, 1, rcx, 32);
+  asm.alu(Alu.or, 1, rdx, rcx);
+  if (to !== rdx) asm.mov(1, to, rdx);
+}
+/** The end of a store exclusive: it was done, or failed. */
+function endExclusive(t: Translator, status: number, fails: readonly number[]): void {
+  const { asm } = t;
+  asm.constant(rcx, 0, 0);
+  const end = asm.jmp();
+  for (const fail of fails) asm.patch(fail, asm.at);
+  asm.constant(rcx, 1, 0);
+  asm.patch(end, asm.at);
+  asm.storeImm(0, rbp, EXCL.valid, 0);
+  t.put(status, rcx);
+}
 function storeExclusivePair(t: Translator, f: ExclusivePair & { s: number }): void {
   const { asm } = t;
   const w = f.g, size = 8 << w;
@@ -291,6 +378,20 @@ function storeExclusivePair(t: Translator, f: ExclusivePair & { s: number }): vo
   asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
   fails.push(asm.jcc(CC.ne));
   tlbCheck(t, size, true);
+  if (t.shared) {
+    if (w === 1) exchangePair(t, () => [0, 8].forEach(i => { asm.load(1, rcx, rbp, EXCL.data + i); asm.store(1, rbp, EXCL.scratch + i, rcx); }), f.t, f.u);
+    else { // 8 bytes in all
+      asm.store(1, rbp, EXCL.scratch, rax);
+      joinWords(t, () => asm.load(0, rdx, rbp, EXCL.data), () => asm.load(0, rcx, rbp, EXCL.data + 8), rax);
+      joinWords(t, () => t.copyWord(f.t, rdx), () => t.copyWord(f.u, rcx), rdx);
+      asm.load(1, rcx, rbp, EXCL.scratch);
+      asm.lockCmpxchg(3, rcx, 0, rdx);
+    }
+    fails.push(asm.jcc(CC.ne));
+    endExclusive(t, f.s, fails);
+    t.endSlow(site, ends);
+    return;
+  }
   asm.load(w, rcx, rax, 0);
   asm.aluLoad(Alu.cmp, w, rcx, rbp, EXCL.data);
   fails.push(asm.jcc(CC.ne));
@@ -299,13 +400,7 @@ function storeExclusivePair(t: Translator, f: ExclusivePair & { s: number }): vo
   fails.push(asm.jcc(CC.ne));
   asm.store(w, rax, 0, t.get(f.t, rdx));
   asm.store(w, rax, 4 << w, t.get(f.u, rdx));
-  asm.constant(rcx, 0, 0);
-  const end = asm.jmp();
-  for (const fail of fails) asm.patch(fail, asm.at);
-  asm.constant(rcx, 1, 0);
-  asm.patch(end, asm.at);
-  asm.storeImm(0, rbp, EXCL.valid, 0);
-  t.put(f.s, rcx);
+  endExclusive(t, f.s, fails);
   t.endSlow(site, ends);
 }
 function storeExclusive(t: Translator, f: Atomic): void {
@@ -321,17 +416,18 @@ function storeExclusive(t: Translator, f: Atomic): void {
   asm.aluLoad(Alu.cmp, 1, rax, rbp, EXCL.va);
   fails.push(asm.jcc(CC.ne));
   tlbCheck(t, 1 << f.g, true);
-  asm.extend(0, f.g, 0, rcx, rax, 0);
-  asm.aluLoad(Alu.cmp, 1, rcx, rbp, EXCL.data);
-  fails.push(asm.jcc(CC.ne));
-  storeSized(t, f.g, t.get(f.t, rdx));
-  asm.constant(rcx, 0, 0);
-  const end = asm.jmp();
-  for (const fail of fails) asm.patch(fail, asm.at);
-  asm.constant(rcx, 1, 0);
-  asm.patch(end, asm.at);
-  asm.storeImm(0, rbp, EXCL.valid, 0);
-  t.put(f.s, rcx);
+  if (t.shared) {
+    asm.mov(1, rcx, rax);
+    asm.load(1, rax, rbp, EXCL.data);
+    asm.lockCmpxchg(f.g, rcx, 0, t.get(f.t, rdx));
+    fails.push(asm.jcc(CC.ne));
+  } else {
+    asm.extend(0, f.g, 0, rcx, rax, 0);
+    asm.aluLoad(Alu.cmp, 1, rcx, rbp, EXCL.data);
+    fails.push(asm.jcc(CC.ne));
+    storeSized(t, f.g, t.get(f.t, rdx));
+  }
+  endExclusive(t, f.s, fails);
   t.endSlow(site, ends);
 }
 /** rax = the address of a literal. */
@@ -396,7 +492,7 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
   LDRS_x_imm: (t, f) => load(t, f.g, 1, f.N, f.t, f.i << f.g, 0),
   LDRS_w_imm: (t, f) => load(t, f.g, 2, f.N, f.t, f.i << f.g, 0),
   PRFM_imm: () => true,
-  LDADD: (t, f) => atomic(t, f, w => t.aluGuest(Alu.add, w, rdx, f.s)),
+  LDADD: (t, f) => (t.shared ? exchange(t, f, t.asm.lockXadd) : atomic(t, f, w => t.aluGuest(Alu.add, w, rdx, f.s))),
   LDEOR: (t, f) => atomic(t, f, w => t.aluGuest(Alu.xor, w, rdx, f.s)),
   LDSET: (t, f) => atomic(t, f, w => t.aluGuest(Alu.or, w, rdx, f.s)),
   LDCLR: (t, f) => atomic(t, f, w => {
@@ -404,7 +500,7 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
     t.aluGuest(Alu.or, w, rdx, f.s);
     t.asm.not(w, rdx);
   }),
-  SWP: (t, f) => atomic(t, f, () => t.copy(f.s, rdx)),
+  SWP: (t, f) => (t.shared ? exchange(t, f, t.asm.xchg) : atomic(t, f, () => t.copy(f.s, rdx))),
   LDSMAX: (t, f) => atomicChoice(t, f, CC.g), LDSMIN: (t, f) => atomicChoice(t, f, CC.l),
   LDUMAX: (t, f) => atomicChoice(t, f, CC.a), LDUMIN: (t, f) => atomicChoice(t, f, CC.b),
 };

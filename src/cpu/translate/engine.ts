@@ -81,14 +81,16 @@ const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
 const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
 const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEV|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
+/** Unless other cores have to be waited for. */
+const KEEPS_ALONE = /^DSB$/;
 const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
 
-function translations(): Translation[] {
+function translations(shared: boolean): Translation[] {
   const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean = () => false): Translation[] =>
     Object.keys(table).map(name => ({
       ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter, ends: ends(name),
       readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name),
-      keepsHostFlags: KEEPS.test(name), system: table === branch || table === system,
+      keepsHostFlags: KEEPS.test(name) && !(shared && KEEPS_ALONE.test(name)), system: table === branch || table === system,
     }));
   return [
     ...of(branch, emitBranch, () => true),
@@ -127,7 +129,7 @@ export class Engine {
     if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
     this.#asm.at = HANDLER_END;
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
-    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(), blockLimit, codeLines);
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     const ram = cpu.memory.main;
     const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));
@@ -147,6 +149,12 @@ export class Engine {
     const code = CodeMemory.allocate(CODE_SIZE);
     const features = code === undefined ? undefined : hostFeatures(code);
     return code === undefined || features === undefined ? undefined : new Engine(cpu, code, blockLimit, only ?? features);
+  }
+
+  /** Whether `create` would make one here. */
+  static possible(): boolean {
+    const code = HOST === "x64" ? CodeMemory.allocate(4096) : undefined;
+    return code !== undefined && hostFeatures(code) !== undefined;
   }
 
   /** The code every block shares: entry, exit, the jumps by address, and what makes SIMD&FP ready. */
@@ -278,7 +286,7 @@ export class Engine {
         case SiteKind.budget: {
           x[BUDGET] = (x[BUDGET] as number) + (sites.left[site] as number);
           const left = x[BUDGET] as number;
-          if (left <= 0 || (!exact && left < limit)) return limit - left;
+          if (left <= 0 || (!exact && (left < limit || cpu.domain !== undefined))) return limit - left; // it was poked, perhaps
           // fewer left than the block has: one by one
           cpu.progressBefore = limit - left;
           const n = execute(cpu, left);
@@ -375,18 +383,15 @@ export class Engine {
       if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 8192) this.wipe();
       const start = this.#asm.at;
       this.#translator.alone = cpu.peers.length === 1;
-      const n = this.#translator.translate({ words: cpu.code, base: cpu.codeBase }, el, ownLo, ownHi);
-      const first = cpu.codeBase + ((lo & 4095) >>> 2);
-      const { looked, looks } = this.#translator;
-      const words = this.#pooled;
-      for (let i = 0; i < n; i++) this.#pool[words + i] = cpu.code[first + i] as number;
-      for (let i = 0; i < looks; i++) this.#pool[words + n + i] = looked[i] as number;
+      let n = this.#translate(ramPage, lo, ownLo, ownHi);
+      while (n < 0) { // another core changed the words meanwhile
+        this.#asm.at = start;
+        n = this.#translate(ramPage, lo, ownLo, ownHi);
+      }
+      const { looks } = this.#translator, words = this.#pooled;
       this.#pooled += n + looks;
       block = blocks.add(key, ownLo, ownHi, start, words, n, looks);
       this.translated += n;
-      const { codeLines } = cpu.memory, word = (lo & 4095) >>> 2;
-      for (let i = word & -16; i < word + n; i += 16) codeLines.add(ramPage, i);
-      for (let i = 0; i < looks; i += 2) codeLines.add(ramPage, looked[i] as number);
     }
     const { at, entries } = JUMP[el] as { at: number; entries: number };
     const slot = at + ((lo >>> 2) & (entries - 1)) * 4;
@@ -401,6 +406,28 @@ export class Engine {
   }
   /** The block found last. */
   #last = -1;
+  /** The page being translated, where other cores may write to it. */
+  readonly #copy = new Int32Array(1024);
+  /**
+   * Translates the block at an address of the core's code page, puts the words it depends on behind the pool's, and marks their
+   * lines. Returns its length; -1: they changed after they were read, and whoever did it may not have found them marked.
+   */
+  #translate(ramPage: number, lo: number, ownLo: number, ownHi: number): number {
+    const { code, codeBase, memory: { codeLines }, domain } = this.#cpu, first = (lo & 4095) >>> 2;
+    if (domain !== undefined) this.#copy.set(code.subarray(codeBase, codeBase + 1024));
+    const words = domain === undefined ? code : this.#copy, base = domain === undefined ? codeBase : 0;
+    const n = this.#translator.translate({ words, base }, this.#cpu.x[EL] as number, ownLo, ownHi);
+    const { looked, looks } = this.#translator, pool = this.#pool, at = this.#pooled;
+    for (let i = 0; i < n; i++) pool[at + i] = words[base + first + i] as number;
+    for (let i = 0; i < looks; i++) pool[at + n + i] = looked[i] as number;
+    for (let i = first & -16; i < first + n; i += 16) codeLines.add(ramPage, i);
+    for (let i = 0; i < looks; i += 2) codeLines.add(ramPage, looked[i] as number);
+    if (domain === undefined) return n;
+    this.#cpu.fence(); // as IC IVAU has one between the change and its look at the marks
+    for (let i = 0; i < n; i++) if (code[codeBase + first + i] !== pool[at + i]) return -1;
+    for (let i = 0; i < looks; i += 2) if (code[codeBase + (looked[i] as number)] !== looked[i + 1]) return -1;
+    return n;
+  }
 
   /** Patches the jump of a link site so that it goes to the block found last. */
   #link(site: number, target: number): void {

@@ -159,8 +159,11 @@ export class Translator {
   exactFlags = false;
   /** Host address of the bytes of CodeLines. */
   readonly codeLines: number;
+  /** Other cores run at the same time: what touches memory as one or in order must do so for them, and a poke must be seen. */
+  readonly shared: boolean;
 
-  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number) {
+  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number, shared: boolean) {
+    this.shared = shared;
     this.#blockLimit = blockLimit;
     this.codeLines = codeLines;
     this.asm = asm;
@@ -223,7 +226,8 @@ export class Translator {
 
     // head
     asm.aluImm(Alu.sub, 0, BUDGET, length);
-    this.#leave(asm.jcc(CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, length, 0));
+    if (this.shared) asm.aluLoad(Alu.cmp, 0, BUDGET, Reg.rbp, disp(Offset.POLL));
+    this.#leave(asm.jcc(this.shared ? CC.l : CC.s), this.sites.add(SiteKind.budget, lo, hi, 0, length, 0));
 
     let ended = false;
     for (let i = 0; i < length; i++) {

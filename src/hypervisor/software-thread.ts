@@ -1,0 +1,115 @@
+// src/hypervisor/software-thread.ts — cores of the software CPU with a thread each: they run at the same time, on one guest
+// memory, and reach each other through a Domain. What the machine's thread and a core's thread share is made here.
+// The machine changes a core's interrupt lines in its state, while it runs; all else goes through its mailbox.
+import type { Clock } from "../../devices/device.ts";
+import { monotonic } from "../../ffi/kvm.ts";
+import { NativeMemory } from "../../ffi/memory.ts";
+import { Domain } from "../cpu/domain.ts";
+import { hear } from "../cpu/hear.ts";
+import { Cpu } from "../cpu/interpret/cpu.ts";
+import { instructions } from "../cpu/interpret/instructions.ts";
+import { MemoryMap } from "../cpu/memory-map.ts";
+import { Offset } from "../cpu/state.ts";
+import { Engine } from "../cpu/translate/engine.ts";
+import { RemoteVcpu, serveVcpu, type OwnedVcpu } from "./mailbox.ts";
+import { SoftwareVcpu } from "./software-vcpu.ts";
+
+/** Nanoseconds in a tick: 62.5 MHz, as the board's clock. */
+const TICK_NS = 16;
+/** Doubles: the host's time at tick 0; the time at which the clock was stopped, or 0. */
+const ORIGIN = 0, STOPPED = 1;
+/** The machine's clock on the host's monotonic time, the same in every thread to the nanosecond: no core sees another's past. */
+export class SharedClock implements Clock {
+  readonly frequency: number = 1e9 / TICK_NS;
+  readonly shared: SharedArrayBuffer;
+  readonly #times: Float64Array;
+  constructor(shared?: SharedArrayBuffer) {
+    this.shared = shared ?? new SharedArrayBuffer(16);
+    this.#times = new Float64Array(this.shared);
+    if (shared === undefined) this.#times[ORIGIN] = monotonic();
+  }
+  ticks(): number {
+    const stopped = this.#times[STOPPED] as number;
+    return Math.floor(((stopped !== 0 ? stopped : monotonic()) - (this.#times[ORIGIN] as number)) / TICK_NS);
+  }
+  wallSeconds(): number { return Math.floor(Date.now() / 1000); }
+  pause(): void { if (this.#times[STOPPED] === 0) this.#times[STOPPED] = monotonic(); }
+  resume(): void {
+    const stopped = this.#times[STOPPED] as number;
+    if (stopped === 0) return;
+    this.#times[ORIGIN] = (this.#times[ORIGIN] as number) + monotonic() - stopped;
+    this.#times[STOPPED] = 0;
+  }
+  millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) * TICK_NS / 1e6); }
+}
+
+/** What the thread of a core is started with. */
+export interface SoftwareVcpuMessage {
+  readonly kind: "software vcpu";
+  readonly index: number;
+  readonly cpus: number;
+  readonly gicv3: boolean;
+  readonly mailbox: SharedArrayBuffer;
+  readonly bell: SharedArrayBuffer;
+  readonly domain: SharedArrayBuffer;
+  readonly clock: SharedArrayBuffer;
+  /** Host address of the bytes of CodeLines. */
+  readonly codeLines: number;
+  readonly memory: readonly { readonly base: number; readonly pointer: number; readonly size: number; readonly readOnly: boolean }[];
+}
+/** The life of that thread. `collect`: gives young garbage back (guest memory counts as the heap's, which makes the collector wait). */
+export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => void): void {
+  serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
+    const memory = new MemoryMap(), peers: Cpu[] = [], domain = new Domain(message.cpus, message.index, message.domain);
+    for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
+    memory.codeLines.share(message.codeLines, memory.views.length);
+    const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.clock), instructions, peers, domain });
+    peers.push(cpu);
+    cpu.engine = Engine.create(cpu);
+    if (cpu.engine === undefined) throw new Error("this host refuses generated code to a second thread");
+    domain.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
+    return new ThreadVcpu(cpu, message.gicv3, domain, collect);
+  });
+}
+
+const COLLECT_MS = 100;
+class ThreadVcpu extends SoftwareVcpu implements OwnedVcpu {
+  readonly id = 0;
+  readonly #domain: Domain;
+  readonly #collect: () => void;
+  #collected = performance.now();
+  constructor(cpu: Cpu, gicv3: boolean, domain: Domain, collect: () => void) {
+    super(cpu, gicv3);
+    this.#domain = domain;
+    this.#collect = collect;
+  }
+  override run(deadline: number | undefined): void {
+    this.#domain.enter();
+    try {
+      super.run(deadline, undefined, false);
+    } finally {
+      this.#domain.leave();
+    }
+    const now = performance.now();
+    if (now - this.#collected < COLLECT_MS) return;
+    this.#collected = now;
+    this.#collect();
+  }
+  /** They are the machine's to write. */
+  override setLines(): void {}
+  destroy(): void { this.core.state.memory.free(); }
+}
+
+/** The machine's side of a core in a thread. */
+export function remoteSoftwareVcpu(index: number, domain: Domain): RemoteVcpu {
+  let words: Int32Array | undefined;
+  const state = (): Int32Array => words ??= new Int32Array(NativeMemory.at(vcpu.kickAddress - Offset.KICK, Offset.SIZE).window(0));
+  const vcpu: RemoteVcpu = new RemoteVcpu(index, () => {
+    Atomics.store(state(), Offset.KICK / 4, 1);
+    domain.poke(index);
+  }, lines => {
+    Atomics.store(state(), Offset.LINES / 4, lines);
+    if (lines !== 0) domain.poke(index);
+  });
+  return vcpu;
+}
