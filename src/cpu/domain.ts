@@ -48,7 +48,7 @@ export class Domain {
   readonly #w: Int32Array;
   readonly #states: Float64Array;
   readonly #lock: number;
-  readonly #polls: (Int32Array | undefined)[] = [];
+  readonly #state: (Int32Array | undefined)[] = [];
   /** What each core had been told when this one told it last; and whether it has to be waited for. */
   readonly #wanted: Int32Array;
   readonly #waited: Uint8Array;
@@ -75,10 +75,20 @@ export class Domain {
   }
   /** Makes generated code of a core come out at its next block; it goes in again by itself. */
   poke(cpu: number): void {
-    const state = this.#states[cpu] as number;
-    if (state === 0) return; // not made yet
-    const words = this.#polls[cpu] ??= new Int32Array(NativeMemory.at(state, Offset.SIZE).window(0));
+    const words = this.stateOf(cpu);
+    if (words !== undefined) Atomics.store(words, Offset.POLL / 4, POKED);
+  }
+  /** Makes a core leave the guest for the machine. */
+  kick(cpu: number): void {
+    const words = this.stateOf(cpu);
+    if (words === undefined) return;
+    Atomics.store(words, Offset.KICK / 4, 1);
     Atomics.store(words, Offset.POLL / 4, POKED);
+  }
+  /** A core's state, as words; undefined: it is not made yet. */
+  stateOf(cpu: number): Int32Array | undefined {
+    const state = this.#states[cpu] as number;
+    return state === 0 ? undefined : this.#state[cpu] ??= new Int32Array(NativeMemory.at(state, Offset.SIZE).window(0));
   }
 
   // --- inside and outside -----------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ export interface Vm {
   readonly engine: string;
   /** Undefined: the machine's own controller drives the lines of the cores. */
   readonly gic: KernelGic | undefined;
-  /** True: every core is a ConcurrentVcpu. */
+  /** True: every core is a ConcurrentVcpu, or all but one that the machine's thread runs. */
   readonly concurrent: boolean;
   /** True: PSCI is the backend's; it starts and stops cores inside of `run`, and every core is always run. */
   readonly ownsPower: boolean;

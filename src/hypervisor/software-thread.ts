@@ -1,6 +1,7 @@
-// src/hypervisor/software-thread.ts — cores of the software CPU with a thread each: they run at the same time, on one guest
-// memory, and reach each other through a Domain. What the machine's thread and a core's thread share is made here.
-// The machine changes a core's interrupt lines in its state, while it runs; all else goes through its mailbox.
+// src/hypervisor/software-thread.ts — cores of the software CPU that run at the same time, on one guest memory, and reach each
+// other through a Domain. The machine's thread runs core 0 itself: while that is the only one, as when Linux starts, nothing
+// costs more than with one core. Each of the others has a thread. The machine changes their interrupt lines in their
+// state, while they run; all else goes through a mailbox, and whoever leaves the guest makes core 0 leave it too.
 import type { Clock } from "../../devices/device.ts";
 import { monotonic } from "../../ffi/kvm.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
@@ -59,37 +60,49 @@ export interface SoftwareVcpuMessage {
 }
 /** The life of that thread. `collect`: gives young garbage back (guest memory counts as the heap's, which makes the collector wait). */
 export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => void): void {
+  const domain = new Domain(message.cpus, message.index, message.domain);
   serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
-    const memory = new MemoryMap(), peers: Cpu[] = [], domain = new Domain(message.cpus, message.index, message.domain);
+    const memory = new MemoryMap(), peers: Cpu[] = [];
     for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
     memory.codeLines.share(message.codeLines, memory.views.length);
     const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.clock), instructions, peers, domain });
     peers.push(cpu);
     cpu.engine = Engine.create(cpu);
     if (cpu.engine === undefined) throw new Error("this host refuses generated code to a second thread");
-    domain.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
     return new ThreadVcpu(cpu, message.gicv3, domain, collect);
-  });
+  }, () => domain.kick(0)); // which the machine's thread may be running
 }
 
-const COLLECT_MS = 100;
-class ThreadVcpu extends SoftwareVcpu implements OwnedVcpu {
-  readonly id = 0;
+/** A core among others that run at the same time. */
+export class DomainVcpu extends SoftwareVcpu {
   readonly #domain: Domain;
-  readonly #collect: () => void;
-  #collected = performance.now();
-  constructor(cpu: Cpu, gicv3: boolean, domain: Domain, collect: () => void) {
+  constructor(cpu: Cpu, gicv3: boolean, domain: Domain) {
     super(cpu, gicv3);
     this.#domain = domain;
-    this.#collect = collect;
+    domain.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
   }
-  override run(deadline: number | undefined): void {
+  override run(deadline: number | undefined, limit?: number): void {
     this.#domain.enter();
     try {
-      super.run(deadline, undefined, false);
+      super.run(deadline, limit, false);
     } finally {
       this.#domain.leave();
     }
+  }
+}
+
+const COLLECT_MS = 100;
+/** One in a thread of its own. */
+class ThreadVcpu extends DomainVcpu implements OwnedVcpu {
+  readonly id = 0;
+  readonly #collect: () => void;
+  #collected = performance.now();
+  constructor(cpu: Cpu, gicv3: boolean, domain: Domain, collect: () => void) {
+    super(cpu, gicv3, domain);
+    this.#collect = collect;
+  }
+  override run(deadline: number | undefined): void {
+    super.run(deadline);
     const now = performance.now();
     if (now - this.#collected < COLLECT_MS) return;
     this.#collected = now;
@@ -102,14 +115,9 @@ class ThreadVcpu extends SoftwareVcpu implements OwnedVcpu {
 
 /** The machine's side of a core in a thread. */
 export function remoteSoftwareVcpu(index: number, domain: Domain): RemoteVcpu {
-  let words: Int32Array | undefined;
-  const state = (): Int32Array => words ??= new Int32Array(NativeMemory.at(vcpu.kickAddress - Offset.KICK, Offset.SIZE).window(0));
-  const vcpu: RemoteVcpu = new RemoteVcpu(index, () => {
-    Atomics.store(state(), Offset.KICK / 4, 1);
-    domain.poke(index);
-  }, lines => {
-    Atomics.store(state(), Offset.LINES / 4, lines);
+  return new RemoteVcpu(index, () => domain.kick(index), lines => {
+    const state = domain.stateOf(index);
+    if (state !== undefined) Atomics.store(state, Offset.LINES / 4, lines);
     if (lines !== 0) domain.poke(index);
   });
-  return vcpu;
 }

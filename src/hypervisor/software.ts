@@ -10,7 +10,7 @@ import { MemoryMap } from "../cpu/memory-map.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { RamWindows, RomBytes, Vcpu, Vm } from "./backend.ts";
 import type { RemoteVcpu } from "./mailbox.ts";
-import { remoteSoftwareVcpu, SharedClock, type SoftwareVcpuMessage } from "./software-thread.ts";
+import { DomainVcpu, remoteSoftwareVcpu, SharedClock, type SoftwareVcpuMessage } from "./software-thread.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
@@ -74,14 +74,15 @@ class SoftwareVm implements Vm {
       show: visible => {
         this.#memory.show(gpa, visible);
         for (const cpu of this.#peers) cpu.flushTlb();
-        this.#domain?.tell(Request.show, gpa / 4096, visible ? 1 : 0, 0);
+        this.#domain?.tell(Request.show, gpa / 4096, visible ? 1 : 0, 0); // from within the machine: no core is waited for that waits
         this.#domain?.settle();
       },
     };
   }
   createVcpu(index: number): Vcpu {
-    if (this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
-    const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers });
+    if (index > 0 && this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
+    const domain = this.#threads === undefined ? undefined : new Domain(this.#threads.cpus, index, this.#domain?.shared);
+    const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
     if (cpu.engine === undefined) {
@@ -94,7 +95,7 @@ class SoftwareVm implements Vm {
       if (!warm) warmUp(this.#clock);
       warm = true;
     } else this.engine = "translator";
-    return new SoftwareVcpu(cpu, this.#gicv3);
+    return domain === undefined ? new SoftwareVcpu(cpu, this.#gicv3) : new DomainVcpu(cpu, this.#gicv3, domain);
   }
   #startThread(index: number, { cpus, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
     const vcpu = remoteSoftwareVcpu(index, domain);
@@ -103,7 +104,7 @@ class SoftwareVm implements Vm {
     thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, codeLines, memory });
     vcpu.started();
     this.#remote.push(vcpu);
-    this.engine = "translator, a thread for each CPU";
+    this.engine = `translator, ${index + 1} threads`;
     return vcpu;
   }
   memoryWritten(_gpa: number, _size: number): void {} // what was made of it goes with the reset that follows

@@ -86,6 +86,11 @@ const TURN = 20_000;
 const LONE_TURN = 2_000_000;
 /** Exits kept for Ctrl-A s. */
 const HISTORY = 16;
+/** Looks at cores in threads before this thread sleeps: a core that has left the guest once soon does so again. */
+const LOOKS = 100;
+
+/** Whether a core has a thread of its own. */
+const isConcurrent = (vcpu: Vcpu): vcpu is ConcurrentVcpu => "start" in vcpu;
 
 export class Machine {
   readonly ram: Ram;
@@ -309,16 +314,18 @@ export class Machine {
 
   /** The same for cores with threads of their own: they run, and this thread serves who has left the guest. */
   #runConcurrently(): Outcome {
+    let looks = 0;
     for (;;) {
       this.#host.poll();
       const next = this.#fireAlarms();
       if (this.#outcome !== undefined) {
-        for (const core of this.#cores) if (core.inGuest) (core.vcpu as ConcurrentVcpu).bringOut();
+        for (const { inGuest, vcpu } of this.#cores) if (inGuest && isConcurrent(vcpu)) vcpu.bringOut();
         return this.#outcome;
       }
-      let served = false;
+      let served = false, deadline = next;
       for (const core of this.#cores) {
-        const vcpu = core.vcpu as ConcurrentVcpu;
+        const { vcpu } = core;
+        if (!isConcurrent(vcpu)) continue;
         if (core.inGuest && vcpu.finished()) {
           served = true;
           core.inGuest = false;
@@ -328,14 +335,33 @@ export class Machine {
         }
         if (core.inGuest || core.power === "off" || this.#outcome !== undefined) continue;
         if (core.power === "waiting") {
-          if (!vcpu.interruptPending && !this.#timerReady(core)) continue;
+          if (!vcpu.interruptPending && !this.#timerReady(core)) {
+            const due = vcpu.timerDue();
+            if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
+            continue;
+          }
           core.power = "on";
         }
         core.inGuest = true;
         vcpu.start();
       }
-      if (!served) this.#idle(next);
+      if (this.#outcome === undefined && this.#runOwn(deadline)) served = true;
+      looks = served ? 0 : looks + 1;
+      if (looks > LOOKS) this.#idle(next);
     }
+  }
+
+  /** Runs the core that has no thread, if there is one and it has something to do, until somebody needs this thread. */
+  #runOwn(deadline: number | undefined): boolean {
+    const core = this.#cores[0] as Core, { vcpu } = core;
+    if (isConcurrent(vcpu) || core.power === "off") return false;
+    if (core.power === "waiting" && !vcpu.interruptPending && !this.#timerReady(core)) return false;
+    core.power = "on";
+    vcpu.run(deadline, LONE_TURN);
+    this.#accessor = vcpu.index;
+    this.#serve(core, vcpu.exit);
+    this.#settleTimers(vcpu);
+    return true;
   }
 
   #runnable = 0;
