@@ -13,6 +13,7 @@ const open = () => {
     try {
       return dlopen(name, {
         flock: { args: ["i32", "i32"], returns: "i32" },
+        sched_yield: { args: [], returns: "i32" },
         execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
       }).symbols;
     } catch { /* the next name */ }
@@ -20,6 +21,12 @@ const open = () => {
   throw new Error(`no C library found (tried ${names.join(", ")})`);
 };
 let library: ReturnType<typeof open> | undefined;
+
+/** Lets other threads run, if some wait for a processor. */
+export function yieldProcessor(): void {
+  library ??= open();
+  library.sched_yield();
+}
 
 /** Tries to take a lock without waiting; false when another open file holds one against it. It ends with the descriptor. */
 export function tryLockFile(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {

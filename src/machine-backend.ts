@@ -41,7 +41,7 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
         const clock = new SharedClock(), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
-        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, thread, bell: bell.buffer as SharedArrayBuffer, clock });
+        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, crowded: start.cpus > navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock });
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
       }
       const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic);

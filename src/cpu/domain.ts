@@ -53,9 +53,12 @@ export class Domain {
   readonly #wanted: Int32Array;
   readonly #waited: Uint8Array;
   #listener: Listener | undefined;
+  readonly #yield: (() => void) | undefined;
   #own: Int32Array | undefined;
 
-  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS)) {
+  /** `yieldProcessor`: given where there are more cores than the host has processors. */
+  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS), yieldProcessor?: () => void) {
+    this.#yield = yieldProcessor;
     this.#cpus = cpus;
     this.#index = index;
     this.shared = shared;
@@ -89,6 +92,14 @@ export class Domain {
   stateOf(cpu: number): Int32Array | undefined {
     const state = this.#states[cpu] as number;
     return state === 0 ? undefined : this.#state[cpu] ??= new Int32Array(NativeMemory.at(state, Offset.SIZE).window(0));
+  }
+
+  /** Not every core can run now: one that waits for another (WFE, YIELD) may be what that one waits for. */
+  get crowded(): boolean { return this.#yield !== undefined; }
+  relax(): void {
+    this.leave();
+    this.#yield?.();
+    this.enter();
   }
 
   // --- inside and outside -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 // state, while they run; all else goes through a mailbox, and whoever leaves the guest makes core 0 leave it too.
 import type { Clock } from "../../devices/device.ts";
 import { monotonic } from "../../ffi/kvm.ts";
+import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { Domain } from "../cpu/domain.ts";
 import { hear } from "../cpu/hear.ts";
@@ -50,6 +51,8 @@ export interface SoftwareVcpuMessage {
   readonly index: number;
   readonly cpus: number;
   readonly gicv3: boolean;
+  /** There are more cores than processors. */
+  readonly crowded: boolean;
   readonly mailbox: SharedArrayBuffer;
   readonly bell: SharedArrayBuffer;
   readonly domain: SharedArrayBuffer;
@@ -60,7 +63,7 @@ export interface SoftwareVcpuMessage {
 }
 /** The life of that thread. `collect`: gives young garbage back (guest memory counts as the heap's, which makes the collector wait). */
 export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => void): void {
-  const domain = new Domain(message.cpus, message.index, message.domain);
+  const domain = new Domain(message.cpus, message.index, message.domain, message.crowded ? yieldProcessor : undefined);
   serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
     const memory = new MemoryMap(), peers: Cpu[] = [];
     for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);

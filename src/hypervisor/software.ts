@@ -1,5 +1,6 @@
 // src/hypervisor/software.ts — the software CPU as a backend: guest RAM in native memory, cores run by the interpreter.
 import type { Clock } from "../../devices/device.ts";
+import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
@@ -19,6 +20,8 @@ export type EngineChoice = "auto" | "translator" | "interpreter";
 /** What cores need to run at the same time, in threads. */
 export interface SoftwareThreads {
   readonly cpus: number;
+  /** There are more of them than processors. */
+  readonly crowded: boolean;
   /** Starts the thread of a core, which then calls `serveSoftwareVcpu`. */
   readonly thread: (message: SoftwareVcpuMessage) => void;
   /** The machine's doorbell. */
@@ -81,7 +84,7 @@ class SoftwareVm implements Vm {
   }
   createVcpu(index: number): Vcpu {
     if (index > 0 && this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
-    const domain = this.#threads === undefined ? undefined : new Domain(this.#threads.cpus, index, this.#domain?.shared);
+    const domain = this.#threads === undefined ? undefined : new Domain(this.#threads.cpus, index, this.#domain?.shared, this.#threads.crowded ? yieldProcessor : undefined);
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
@@ -97,11 +100,11 @@ class SoftwareVm implements Vm {
     } else this.engine = "translator";
     return domain === undefined ? new SoftwareVcpu(cpu, this.#gicv3) : new DomainVcpu(cpu, this.#gicv3, domain);
   }
-  #startThread(index: number, { cpus, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
+  #startThread(index: number, { cpus, crowded, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
     const vcpu = remoteSoftwareVcpu(index, domain);
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, codeLines, memory });
+    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, codeLines, memory });
     vcpu.started();
     this.#remote.push(vcpu);
     this.engine = `translator, ${index + 1} threads`;

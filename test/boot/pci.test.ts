@@ -36,7 +36,7 @@ describe.each<[string, StartOptions, RegExp, RegExp]>([
   test("the disk is read, the network has its address, and interrupts were counted", async () => {
     await using vm = await boot(options);
     expect(await command(vm, "md5sum /dev/vda")).toContain(md5);
-    expect(await command(vm, "ping -c 1 -W 5 10.0.2.2")).toContain("1 packets received");
+    expect(await command(vm, "until ip route | grep -q default; do sleep 0.1; done; ping -c 1 -W 5 10.0.2.2")).toContain("1 packets received");
     const rows = (await command(vm, "cat /proc/interrupts")).split("\r\n");
     for (const pattern of [diskRow, netRow]) {
       // A disk has a queue for each CPU: which of them interrupts is for the CPU that reads to say, so all rows count together.

@@ -1,5 +1,5 @@
 // test/differential/programs.test.ts — random programs against qemu-aarch64 at fixed seeds.
-// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [interpreter|reference|translator|baseline]
+// More: bun test/differential/programs.ts SEED PROGRAMS [NAMES] [interpreter|reference|translator|baseline|shared]
 import { beforeAll, expect, test } from "bun:test";
 import { ensureDebianPackages } from "../support/packages.ts";
 import { buildRunner, compare } from "./programs.ts";
@@ -27,4 +27,8 @@ test("generated code does the same", () => {
 test("generated code for a host without extras does the same", () => {
   expect(compare(runner, { seed: 107, programs: 2000, executor: "baseline" })).toEqual({ programs: 2000, differences: [] });
   expect(compare(runner, { seed: 108, programs: 5000, executor: "baseline" })).toEqual({ programs: 5000, differences: [] });
+});
+test("generated code as it is beside other cores does the same", () => {
+  expect(compare(runner, { seed: 109, programs: 4000, executor: "shared" })).toEqual({ programs: 4000, differences: [] });
+  expect(compare(runner, { seed: 110, programs: 4000, names: /^(LD|ST|CAS|SWP|DMB|DSB|ADD|SUBS|B_cond|CSEL)/, executor: "shared" })).toEqual({ programs: 4000, differences: [] });
 });

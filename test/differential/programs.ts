@@ -1,12 +1,13 @@
 // test/differential/programs.ts — random programs of up to 60 instructions drawn from all encoding tables, with short
 // jumps and counted loops, run under qemu-aarch64 and by the interpreter at EL0: every register, flag and byte of the
 // record's memory must agree. A difference prints the seed, the program and both states.
-// bun test/differential/programs.ts [seed] [programs] [names] [interpreter|reference|translator|baseline]
+// bun test/differential/programs.ts [seed] [programs] [names] [interpreter|reference|translator|baseline|shared]
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { encode, ZR, type Encoding } from "../../src/cpu/a64/pattern.ts";
+import { Domain } from "../../src/cpu/domain.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { Engine } from "../../src/cpu/translate/engine.ts";
 import { NO_FEATURES } from "../../src/cpu/translate/host-features.ts";
@@ -200,9 +201,11 @@ class Machine {
     this.#ram = new DataView(memory.window(0));
     const map = new MemoryMap();
     map.add(0, memory, 16 << 20, false);
-    const cpu = this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions });
+    const domain = executor === "shared" ? new Domain(1, 0) : undefined; // as if other cores ran at the same time
+    const cpu = this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions, domain });
+    domain?.join({ hear: () => {} }, cpu.state.memory);
     cpu.useHotForms = executor !== "reference";
-    if (executor === "translator" || executor === "baseline") {
+    if (executor === "translator" || executor === "baseline" || executor === "shared") {
       cpu.engine = Engine.create(cpu, undefined, executor === "baseline" ? NO_FEATURES : undefined);
       if (cpu.engine === undefined) throw new Error("this host refuses executable memory");
     }
@@ -305,7 +308,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean =>
   Buffer.compare(a.subarray(0, At.words), b.subarray(0, At.words)) === 0 && Buffer.compare(a.subarray(At.memory), b.subarray(At.memory)) === 0;
 
 /** The interpreter with its inline forms, its reference handlers alone, generated code, or that for a host without extras. */
-export type Executor = "interpreter" | "reference" | "translator" | "baseline";
+export type Executor = "interpreter" | "reference" | "translator" | "baseline" | "shared";
 export interface Outcome { programs: number; differences: string[] }
 export interface Options { readonly seed: number; readonly programs: number; readonly names?: RegExp; readonly executor?: Executor }
 

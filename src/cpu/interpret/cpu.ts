@@ -174,9 +174,7 @@ export class Cpu {
   get nzcv(): number { return this.x[NZCV] as number; }
   set nzcv(value: number) { this.x[NZCV] = value; }
   /** True when a condition field holds. */
-  holds(cond: number): boolean {
-    return CONDITIONS[(cond << 4) | ((this.x[NZCV] as number) >>> 28)] !== 0;
-  }
+  holds(cond: number): boolean { return CONDITIONS[(cond << 4) | ((this.x[NZCV] as number) >>> 28)] !== 0; }
 
   /** PC = PC + a signed byte offset. */
   branch(offset: number): Result {

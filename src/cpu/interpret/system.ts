@@ -18,6 +18,7 @@ const UMA = 9, DZE = 14, NTWI = 16, NTWE = 18, UCI = 26;
 const YIELD = 1;
 /** Somebody waits for another core: in turn, so that one has its turn now. Alone there is nobody to wait for. */
 function turnOver(cpu: Cpu): Result {
+  if (cpu.domain?.crowded === true) cpu.domain.relax();
   if (cpu.peers.length === 1) return Next;
   cpu.advance();
   cpu.exit.kind = "budget";

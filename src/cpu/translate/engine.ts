@@ -382,7 +382,7 @@ export class Engine {
       if (block >= 0) this.#drop(block);
       if (this.#asm.at > CODE_SIZE - BLOCK_ROOM || this.#sites.full || blocks.full || this.#pooled > POOL - 8192) this.wipe();
       const start = this.#asm.at;
-      this.#translator.alone = cpu.peers.length === 1;
+      this.#translator.alone = cpu.peers.length === 1 && cpu.domain?.crowded !== true;
       let n = this.#translate(ramPage, lo, ownLo, ownHi);
       while (n < 0) { // another core changed the words meanwhile
         this.#asm.at = start;

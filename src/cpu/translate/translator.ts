@@ -183,7 +183,7 @@ export class Translator {
   }
   #refill: readonly number[] = [];
   #invalidate = 0;
-  /** There is one core: what reaches all reaches this. */
+  /** There is one core, or each has its processor: what reaches all reaches this, and nobody waits for a turn. */
   alone = false;
   #makeReady = 0;
 
