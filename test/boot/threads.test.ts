@@ -36,7 +36,7 @@ describe.each([[2, 2], [4, 3]] as const)("%d CPUs, GICv%d", (cpus, gic) => {
     const weak = Number(rows.find(([name]) => name === "SB")?.[1]);
     expect(weak).toBeGreaterThan(0); // they do run at the same time
     expect(rows.filter(([name, seen]) => name !== "SB" && seen !== "0")).toEqual([]);
-    expect(rows.length).toBe(cpus >= 4 ? 27 : 24);
+    expect(rows.length).toBe(cpus >= 4 ? 29 : 26);
   }, LIMIT);
   test("code written just now, and through another mapping; storms of processes; modules", async () => {
     expect(await command(vm, "stress jit")).toBe("jit wrong 0\r\n");

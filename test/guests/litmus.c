@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define THREADS 4
@@ -195,6 +196,54 @@ static void *tear(void *argument) {
   }
   return 0;
 }
+/** A page mapped anew, whose old translation nobody may use once the call has returned (D8.14). */
+#define PAGES 16
+static volatile uint64_t *window;
+static volatile uint64_t generation;
+static int pages;
+static long stale;
+static void *remap(void *argument) {
+  int me = (int)(intptr_t)argument;
+  pin(me);
+  if (me == 0) {
+    for (uint64_t n = 1; n <= ROUNDS / 10; n++) {
+      mmap((void *)window, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, pages, (off_t)(n % PAGES) * 4096);
+      release(&generation, n);
+    }
+    stop = 1;
+  } else {
+    while (!stop) {
+      uint64_t before = acquire(&generation), seen = load(window), after = acquire(&generation);
+      if ((seen - before) % PAGES > after + 1 - before) stale++;
+    }
+  }
+  return 0;
+}
+/** Code written by another core: after IC IVAU, DSB there and ISB here only the new one runs (B2.7.4). Two places, in turn. */
+static uint32_t *code;
+static void *rewrite(void *argument) {
+  int me = (int)(intptr_t)argument;
+  pin(me);
+  if (me == 0) {
+    for (uint64_t n = 1; n <= ROUNDS / 2; n++) {
+      uint32_t *at = code + 64 * (n & 1);
+      at[0] = 0x52800000u | (uint32_t)(n & 0xffff) << 5; // mov w0, #n
+      at[1] = 0xd65f03c0u; // ret
+      __builtin___clear_cache((char *)at, (char *)(at + 2));
+      release(&generation, n);
+    }
+    stop = 1;
+  } else {
+    while (!stop) {
+      uint64_t before = acquire(&generation);
+      if (before == 0) continue;
+      __asm__ volatile("isb" ::: "memory");
+      uint32_t seen = ((uint32_t(*)(void))(code + 64 * (before & 1)))();
+      if (acquire(&generation) == before && seen != (before & 0xffff)) stale++;
+    }
+  }
+  return 0;
+}
 static void all(void *(*what)(void *), int n) {
   pthread_t t[64];
   start = finished = 0;
@@ -218,5 +267,18 @@ int main(int argc, char **argv) {
   printf("lock %d\n", !(shared.a == n && shared.c == 2 * n));
   all(tear, 2);
   printf("torn %ld\n", torn);
+  pages = memfd_create("pages", 0);
+  for (uint64_t n = 0; n < PAGES; n++) if (pwrite(pages, &n, 8, (off_t)n * 4096) != 8) return 1;
+  if (ftruncate(pages, PAGES * 4096) != 0) return 1;
+  window = mmap(0, 4096, PROT_READ, MAP_SHARED, pages, 0);
+  stop = 0;
+  all(remap, 2);
+  printf("remapped %ld\n", stale);
+  code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stop = 0;
+  generation = 0;
+  stale = 0;
+  all(rewrite, 2);
+  printf("rewritten %ld\n", stale);
   return 0;
 }
