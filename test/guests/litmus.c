@@ -159,11 +159,15 @@ static void casp32(void) {
     if (a == wasA && b == wasB) return;
   }
 }
-static void *count(void *argument) {
+static int begin(void *argument, int threads) {
   int me = (int)(intptr_t)argument;
   pin(me);
   __atomic_add_fetch(&start, 1, __ATOMIC_SEQ_CST);
-  await_count(&start, (uint32_t)cpus);
+  await_count(&start, (uint32_t)threads);
+  return me;
+}
+static void *count(void *argument) {
+  int me = begin(argument, cpus);
   for (int i = 0; i < ROUNDS; i++) {
     ADD_EXCLUSIVE(8, "w", "ldxrb", "stxrb", &shared.b);
     ADD_EXCLUSIVE(16, "w", "ldaxrh", "stlxrh", &shared.h);
@@ -183,8 +187,7 @@ static void *count(void *argument) {
   return 0;
 }
 static void *tear(void *argument) {
-  int me = (int)(intptr_t)argument;
-  pin(me);
+  int me = begin(argument, 2);
   if (me == 0) {
     for (int i = 0; i < 50 * ROUNDS; i++) store(&whole, (i & 1) ? ~0ull : 0);
     stop = 1;
@@ -203,8 +206,7 @@ static volatile uint64_t generation;
 static int pages;
 static long stale;
 static void *remap(void *argument) {
-  int me = (int)(intptr_t)argument;
-  pin(me);
+  int me = begin(argument, 2);
   if (me == 0) {
     for (uint64_t n = 1; n <= ROUNDS / 10; n++) {
       mmap((void *)window, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, pages, (off_t)(n % PAGES) * 4096);
@@ -222,8 +224,7 @@ static void *remap(void *argument) {
 /** Code written by another core: after IC IVAU, DSB there and ISB here only the new one runs (B2.7.4). Two places, in turn. */
 static uint32_t *code;
 static void *rewrite(void *argument) {
-  int me = (int)(intptr_t)argument;
-  pin(me);
+  int me = begin(argument, 2);
   if (me == 0) {
     for (uint64_t n = 1; n <= ROUNDS / 2; n++) {
       uint32_t *at = code + 64 * (n & 1);
