@@ -254,9 +254,9 @@ class MachineThread implements MachineHost {
     fullGC();
     this.#collections = 0;
   }
-  wait(deadline: number | undefined): void {
-    if (this.#collections >= COLLECTS_BEFORE_REST) this.#collectAll(); // after work, before rest: now it disturbs nobody
-    const look = this.#serial.idle();
+  wait(deadline: number | undefined, idle: boolean): void {
+    if (idle && this.#collections >= COLLECTS_BEFORE_REST) this.#collectAll(); // after work, before rest: now it disturbs nobody
+    const look = idle ? this.#serial.idle() : undefined;
     this.#flushTrace();
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));

@@ -36,8 +36,8 @@ export interface MachineHost {
   inputWanted(): void;
   /** Handles what other threads asked for since the last call; called between exits and must be cheap. */
   poll(): void;
-  /** Sleeps until `poll` has something to do, or until a clock tick (undefined: no limit). */
-  wait(deadline: number | undefined): void;
+  /** Sleeps until `poll` has something to do, or until a clock tick (undefined: no limit). `idle`: no core has anything to do either. */
+  wait(deadline: number | undefined, idle: boolean): void;
   /** Entropy for the firmware. */
   random(into: Uint32Array): void;
 }
@@ -400,7 +400,7 @@ export class Machine {
       const due = core.vcpu.timerDue();
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }
-    this.#host.wait(deadline);
+    this.#host.wait(deadline, !this.#cores.some(core => core.inGuest));
   }
   /** Fires what is due; returns the next due time. */
   #fireAlarms(): number | undefined {

@@ -32,7 +32,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function linux(vm: VirtualMachine, line: string): Promise<string> {
   vm.console.write(`${line}; echo do""ne\n`);
   await vm.console.expect(/do""ne\r\n/);
-  return (await vm.console.expect(/([^]*?)done\r\n\/ # /))[1] as string;
+  return (await vm.console.expect(/^([^]*?)done\r\n\/ # /))[1] as string;
 }
 async function atPrompt(vm: VirtualMachine, prompt: RegExp, line: string): Promise<string> {
   vm.console.write(`${line}\r`);

@@ -23,7 +23,7 @@ beforeAll(async () => {
 async function command(vm: VirtualMachine, line: string): Promise<string> {
   vm.console.write(`${line}; echo do""ne\n`);
   await vm.console.expect(/do""ne\r\n/);
-  return (await vm.console.expect(/([^]*?)done\r\n\/ # /, { timeout: 60_000 }))[1] as string;
+  return (await vm.console.expect(/^([^]*?)done\r\n\/ # /, { timeout: 60_000 }))[1] as string;
 }
 
 test.each([["a GICv2, virtio-mmio", { gic: 2, transport: "mmio" }], ["a GICv3 with LPIs, virtio-pci", { gic: 3, transport: "pci" }]] as const)("two cores, %s: three kernels, one after the other", async (_, board) => {

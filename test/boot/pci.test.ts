@@ -5,33 +5,24 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VirtualMachine, type StartOptions } from "../../src/library.ts";
-import { debianKernel } from "../support/debian.ts";
+import type { StartOptions, VirtualMachine } from "../../src/library.ts";
+import { BOOT, bootShell, CMDLINE, command } from "../support/guest-shell.ts";
 import { Random } from "../support/random.ts";
 
-const BOOT = 120_000;
 const TROUBLE = /WARNING:|BUG:|Oops|Unable to handle|Call trace|detected stall|soft lockup|nobody cared|timed out|I\/O error/i;
 const folder = mkdtempSync(join(tmpdir(), "hv-pci-"));
 const disk = join(folder, "disk.img"), bytes = new Random(9).bytes(2 ** 21);
 beforeAll(() => writeFileSync(disk, bytes));
 afterAll(() => rmSync(folder, { recursive: true }));
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}; echo do""ne\n`);
-  await vm.console.expect(/do""ne\r\n/);
-  return (await vm.console.expect(/([^]*?)done\r\n\/ # /, { timeout: 60_000 }))[1] as string;
-}
-async function boot(options: StartOptions): Promise<VirtualMachine> {
-  const { kernel, initramfs } = await debianKernel("6.1");
-  const vm = await VirtualMachine.start({ kernel, initrd: initramfs, engine: "translator", transport: "pci", cmdline: "console=ttyAMA0 quiet", disks: [{ path: disk, format: "raw", overlay: true }], nets: [{ kind: "user" }], rng: true, ...options });
-  await vm.console.expect(/\/ # /, { timeout: BOOT });
-  return vm;
+async function boot(options: Omit<StartOptions, "kernel">): Promise<VirtualMachine> {
+  return await bootShell({ engine: "translator", transport: "pci", disks: [{ path: disk, format: "raw", overlay: true }], nets: [{ kind: "user" }], rng: true, ...options });
 }
 const md5 = createHash("md5").update(bytes).digest("hex");
 
-describe.each<[string, StartOptions, RegExp, RegExp]>([
+describe.each<[string, Omit<StartOptions, "kernel">, RegExp, RegExp]>([
   ["messages through a GICv2m frame", { gic: 2 }, /MSI +\d+ Edge +virtio0-req\.0/, /MSI +\d+ Edge +virtio1-input\.0/],
   ["messages through the ITS, two CPUs", { gic: 3, cpus: 2 }, /ITS-MSI +\d+ Edge +virtio0-req\.\d/, /ITS-MSI +\d+ Edge +virtio1-input\.0/],
-  ["lines, four of them", { gic: 2, cmdline: "console=ttyAMA0 quiet pci=nomsi" }, /GIC-0 +36 Level +virtio0/, /GIC-0 +37 Level +virtio1/],
+  ["lines, four of them", { gic: 2, cmdline: `${CMDLINE} pci=nomsi` }, /GIC-0 +36 Level +virtio0/, /GIC-0 +37 Level +virtio1/],
 ])("%s", (_, options, diskRow, netRow) => {
   test("the disk is read, the network has its address, and interrupts were counted", async () => {
     await using vm = await boot(options);

@@ -34,7 +34,7 @@ describe.each([[2, 2], [4, 3]] as const)("%d CPUs, GICv%d", (cpus, gic) => {
   test("litmus: nothing that is forbidden; the weak outcome without barriers is there", async () => {
     const rows = (await command(vm, `litmus ${BATCHES}`)).trim().split("\r\n").map(row => row.split(" "));
     const weak = Number(rows.find(([name]) => name === "SB")?.[1]);
-    expect(weak).toBeGreaterThan(0); // they do run at the same time
+    if (cpus <= navigator.hardwareConcurrency) expect(weak).toBeGreaterThan(0); // they do run at the same time
     expect(rows.filter(([name, seen]) => name !== "SB" && seen !== "0")).toEqual([]);
     expect(rows.length).toBe(cpus >= 4 ? 29 : 26);
   }, LIMIT);

@@ -6,10 +6,12 @@ import { debianKernel } from "./debian.ts";
 export const BOOT = 120_000;
 const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
+/** A silent kernel, and a window wide enough for every command. */
+export const CMDLINE: string = `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}`;
 /** At its prompt, with a kernel that is silent and a window wide enough for every command. */
 export async function bootShell(options: Omit<StartOptions, "kernel">, kernel: "6.1" | "6.12-cloud" = "6.1"): Promise<VirtualMachine> {
   const found = await debianKernel(kernel);
-  const vm = await VirtualMachine.start({ kernel: found.kernel, initrd: found.initramfs, cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}`, ...options });
+  const vm = await VirtualMachine.start({ kernel: found.kernel, initrd: found.initramfs, cmdline: CMDLINE, ...options });
   await vm.console.expect(/\/ # /, { timeout: BOOT });
   await command(vm, "dmesg -n 1");
   return vm;
