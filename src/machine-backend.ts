@@ -13,7 +13,7 @@ import { Engine } from "./cpu/translate/engine.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import { SharedClock, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
 import { HostClock, InstructionClock, type MachineClock } from "./machine/clock.ts";
-import { RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
+import { CLOCK_HZ, RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
 import type { StartMessage } from "./machine-protocol.ts";
 
 /** How long the threads beside may take to start or to end. */
@@ -40,7 +40,7 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
     case "software": {
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
-        const clock = new SharedClock(), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
+        const clock = new SharedClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
         const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, crowded: start.cpus > navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock });
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
       }

@@ -16,23 +16,23 @@ import { Engine } from "../cpu/translate/engine.ts";
 import { RemoteVcpu, serveVcpu, type OwnedVcpu } from "./mailbox.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
 
-/** Nanoseconds in a tick: 62.5 MHz, as the board's clock. */
-const TICK_NS = 16;
 /** Doubles: the host's time at tick 0; the time at which the clock was stopped, or 0. */
 const ORIGIN = 0, STOPPED = 1;
 /** The machine's clock on the host's monotonic time, the same in every thread to the nanosecond: no core sees another's past. */
 export class SharedClock implements Clock {
-  readonly frequency: number = 1e9 / TICK_NS;
+  readonly frequency: number;
   readonly shared: SharedArrayBuffer;
   readonly #times: Float64Array;
-  constructor(shared?: SharedArrayBuffer) {
+  /** `frequency`: ticks a second. */
+  constructor(frequency: number, shared?: SharedArrayBuffer) {
+    this.frequency = frequency;
     this.shared = shared ?? new SharedArrayBuffer(16);
     this.#times = new Float64Array(this.shared);
     if (shared === undefined) this.#times[ORIGIN] = monotonic();
   }
   ticks(): number {
     const stopped = this.#times[STOPPED] as number;
-    return Math.floor(((stopped !== 0 ? stopped : monotonic()) - (this.#times[ORIGIN] as number)) / TICK_NS);
+    return Math.floor(((stopped !== 0 ? stopped : monotonic()) - (this.#times[ORIGIN] as number)) * this.frequency / 1e9);
   }
   wallSeconds(): number { return Math.floor(Date.now() / 1000); }
   pause(): void { if (this.#times[STOPPED] === 0) this.#times[STOPPED] = monotonic(); }
@@ -42,7 +42,7 @@ export class SharedClock implements Clock {
     this.#times[ORIGIN] = (this.#times[ORIGIN] as number) + monotonic() - stopped;
     this.#times[STOPPED] = 0;
   }
-  millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) * TICK_NS / 1e6); }
+  millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) * 1000 / this.frequency); }
 }
 
 /** What the thread of a core is started with. */
@@ -57,6 +57,8 @@ export interface SoftwareVcpuMessage {
   readonly bell: SharedArrayBuffer;
   readonly domain: SharedArrayBuffer;
   readonly clock: SharedArrayBuffer;
+  /** Of the clock. */
+  readonly frequency: number;
   /** Host address of the bytes of CodeLines. */
   readonly codeLines: number;
   readonly memory: readonly { readonly base: number; readonly pointer: number; readonly size: number; readonly readOnly: boolean }[];
@@ -68,7 +70,7 @@ export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => v
     const memory = new MemoryMap(), peers: Cpu[] = [];
     for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
     memory.codeLines.share(message.codeLines, memory.views.length);
-    const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.clock), instructions, peers, domain });
+    const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.frequency, message.clock), instructions, peers, domain });
     peers.push(cpu);
     cpu.engine = Engine.create(cpu);
     if (cpu.engine === undefined) throw new Error("this host refuses generated code to a second thread");

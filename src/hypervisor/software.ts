@@ -104,7 +104,7 @@ class SoftwareVm implements Vm {
     const vcpu = remoteSoftwareVcpu(index, domain);
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, codeLines, memory });
+    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, codeLines, memory });
     vcpu.started();
     this.#remote.push(vcpu);
     this.engine = `translator, ${index + 1} threads`;

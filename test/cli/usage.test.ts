@@ -86,6 +86,13 @@ describe("hv as a process", () => {
     expect([code, stderr]).toEqual([3, expect.stringContaining("is not there: this host has no")]);
     expect((await hv(["run", put("k", arm64Image()), "--accel", "tcg"])).code).toBe(2);
   });
+  test("threads for CPUs: a value it does not know is code 2; where they cannot be, code 3 and why", async () => {
+    const kernel = put("k", arm64Image());
+    const many = await hv(["run", kernel, "--cpus", "2", "--smp-threads", "many"]);
+    expect([many.code, many.stderr]).toEqual([2, expect.stringContaining('--smp-threads: "many" is none of its values')]);
+    const { code, stderr } = await hv(["run", kernel, "--cpus", "2", "--smp-threads", "on", "--deterministic"]);
+    expect([code, stderr]).toEqual([3, expect.stringContaining("--smp-threads on: --deterministic runs one CPU at a time")]);
+  });
   test("doctor says what there is, and why the rest is not", async () => {
     const { code, stdout } = await hv(["doctor", "--json"]);
     const found = JSON.parse(stdout) as { apiVersion: number; accelerators: { name: string; available: boolean; why: string }[]; terminal: { stdin: boolean } };
