@@ -19,7 +19,8 @@ const WRAP = -1;
 /** Bytes of one ring: some fifteen of the largest frames. */
 const SIZE: number = 1024 * 1024;
 
-export const newFrameRing = (): SharedArrayBuffer => new SharedArrayBuffer(FRONT + SIZE);
+/** `size`: bytes, a multiple of 8. */
+export const newFrameRing = (size: number = SIZE): SharedArrayBuffer => new SharedArrayBuffer(FRONT + size);
 
 /** Either side's view of a ring; a side uses only the calls of its role. */
 export class FrameRing {

@@ -18,6 +18,8 @@ import type { Transport } from "./machine/machine.ts";
 import type { BoardDescription } from "./machine/devicetree.ts";
 import { RAM_BASE, RAM_MAX, RAM_MIN } from "./machine/platform.ts";
 import { MachineClient, type MachineStart, type MachineThreads } from "./machine-client.ts";
+import { Consoles } from "./consoles.ts";
+import type { ConsoleOptions } from "./host/console-options.ts";
 import { Networks, type Published } from "./networks.ts";
 import type { AcceleratorName, BalloonState, Counters, GicChoice, ThreadsChoice, Load, RunOutcome } from "./machine-protocol.ts";
 import { parseSize } from "./cli/size.ts";
@@ -27,6 +29,7 @@ export { Failure } from "./failure.ts";
 export type { DiskOptions } from "./host/disks.ts";
 export type { ShareOptions } from "./host/shares.ts";
 export type { NetOptions, PublishOptions } from "./host/net/options.ts";
+export type { ConsoleOptions } from "./host/console-options.ts";
 export type { VsockOptions } from "./host/net/unix-streams.ts";
 export type { Published } from "./networks.ts";
 export type { BalloonState, Counters, RunOutcome } from "./machine-protocol.ts";
@@ -73,6 +76,8 @@ export interface MachineOptions {
   readonly publish?: readonly PublishOptions[] | undefined;
   /** Streams between guest and host, beside any network. */
   readonly vsock?: VsockOptions | undefined;
+  /** Ports of a console device, in the guest /dev/hvc0 and on, or /dev/virtio-ports/NAME. */
+  readonly consoles?: readonly ConsoleOptions[] | undefined;
   /** Threads of another kind: for tests of hv itself. */
   readonly threads?: MachineThreads | undefined;
 }
@@ -137,6 +142,12 @@ export async function openNetworks(nets: readonly NetOptions[], publish: readonl
   if (deterministic && vsock !== undefined) throw new Failure("HV-USAGE-VSOCK", "--vsock: what comes from the host is not repeatable", { hint: "leave out --deterministic or --vsock" });
   if (deterministic && (publish.length > 0 || nets.some(one => one.kind !== "none"))) throw new Failure("HV-USAGE-NET", "--net: what comes from a network is not repeatable", { hint: "leave out --deterministic or the network" });
   return await Networks.open(nets, publish, vsock);
+}
+
+/** Opens the ports of a machine's console device; throws Failure. */
+export function openConsoles(consoles: readonly ConsoleOptions[], deterministic: boolean): Consoles | undefined {
+  if (deterministic && consoles.length > 0) throw new Failure("HV-USAGE-CONSOLE", "--console: what comes from the host is not repeatable", { hint: "leave out --deterministic or --console" });
+  return Consoles.open(consoles);
 }
 
 export interface BootPlan {
@@ -288,14 +299,16 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "smpThreads" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "smpThreads" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks" | "consoles">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
     const balloon = checkBalloon(options.balloon, start.ramSize);
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
-    const vm = new VirtualMachine({ networks, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", gic, disks: checkDisks(options.disks ?? [], (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1)), shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
+    const wanted = options.consoles ?? [], others = (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1) + (wanted.length > 0 ? 1 : 0);
+    const disks = checkDisks(options.disks ?? [], others), consoles = openConsoles(wanted, start.deterministic);
+    const vm = new VirtualMachine({ networks, consoles, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", gic, disks, shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

@@ -3,6 +3,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { toArrayBuffer, type Pointer } from "bun:ffi";
 import { Failure } from "./failure.ts";
+import type { Consoles } from "./consoles.ts";
 import type { Networks } from "./networks.ts";
 import { Bell, type FromMachine, type QuestionName, type Questions, type RunOutcome, type StartMessage, type ToMachine } from "./machine-protocol.ts";
 
@@ -17,9 +18,10 @@ export interface MachineThreads {
 const THREADS: MachineThreads = { machine: new URL("./machine-thread.ts", import.meta.url), hypervisor: new URL("./hypervisor-thread.ts", import.meta.url) };
 const DISK_THREAD = new URL("./disk-thread.ts", import.meta.url);
 /** What a client says of a machine; the rest is its own. */
-export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread" | "diskThread" | "nets"> & {
+export type MachineStart = Omit<StartMessage, "bell" | "hypervisorThread" | "diskThread" | "nets" | "ports"> & {
   /** Closed with the machine. */
   readonly networks?: Networks | undefined;
+  readonly consoles?: Consoles | undefined;
 };
 
 export interface MachineEvents {
@@ -49,6 +51,7 @@ export class MachineClient {
   readonly #events: MachineEvents;
   readonly #questions = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   readonly #networks: Networks | undefined;
+  readonly #consoles: Consoles | undefined;
   #kicks: readonly Int32Array[] = [];
   #nextQuestion = 1;
   #closed = false;
@@ -57,15 +60,17 @@ export class MachineClient {
 
   constructor(start: MachineStart, events: MachineEvents, threads: MachineThreads = THREADS) {
     this.#events = events;
-    const { networks, ...rest } = start;
+    const { networks, consoles, ...rest } = start;
     this.#networks = networks;
+    this.#consoles = consoles;
+    consoles?.attach(() => this.#wake(), text => events.notice?.(text));
     networks?.attach(() => this.#wake(), text => events.notice?.(text));
     this.#worker = new Worker(threads.machine);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#worker.onmessage = event => this.#take((event as MessageEvent<FromMachine>).data);
     this.#worker.onerror = event => this.#break(new Error(event.message));
-    const message = { start: { ...rest, nets: networks?.starts ?? [], bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href, diskThread: (threads.disk ?? DISK_THREAD).href }, port: port2 };
+    const message = { start: { ...rest, nets: networks?.starts ?? [], ports: consoles?.starts ?? [], bell: this.#bell.buffer, hypervisorThread: threads.hypervisor.href, diskThread: (threads.disk ?? DISK_THREAD).href }, port: port2 };
     this.#worker.postMessage(message, [port2 as never]);
     this.#ready.promise.catch(() => {});
   }
@@ -97,6 +102,7 @@ export class MachineClient {
     this.send({ kind: "close" });
     this.#closed = true;
     this.#networks?.close();
+    this.#consoles?.close();
     for (const { reject } of this.#questions.values()) reject(new Error("the machine was closed"));
     this.#questions.clear();
     // A thread that broke does not answer.
@@ -126,6 +132,7 @@ export class MachineClient {
       case "inputTaken": return this.#events.inputWaiting?.(message.waiting);
       case "notice": return this.#events.notice?.(message.text);
       case "frames": return this.#networks?.frames(message.index);
+      case "port": return this.#consoles?.move(message.index);
       case "rebooted": return this.#events.rebooted?.();
       case "outcome": return this.#events.outcome(message.outcome);
       case "answer":

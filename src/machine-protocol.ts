@@ -7,6 +7,7 @@ import type { BootSources, FirmwareSources } from "./host/boot-files.ts";
 import type { BalloonStats } from "../devices/virtio/balloon.ts";
 import type { EngineChoice } from "./hypervisor/software.ts";
 import type { Outcome, Transport } from "./machine/machine.ts";
+import type { PortStart } from "./machine-console.ts";
 import type { NetStart } from "./machine-net.ts";
 
 /** Words of the shared doorbell memory (i32). */
@@ -65,6 +66,8 @@ export interface StartMessage {
   readonly rng: boolean;
   /** Network interfaces: their frames go through rings in shared memory. */
   readonly nets: readonly NetStart[];
+  /** Ports of a console device: the same. */
+  readonly ports: readonly PortStart[];
   readonly load: Load;
   /** Runs at once, and after a guest's reset again. */
   readonly autostart: boolean;
@@ -140,6 +143,8 @@ export type FromMachine =
   | { readonly kind: "notice"; readonly text: string }
   /** A ring of this network interface has something for its reader, or room for its writer. */
   | { readonly kind: "frames"; readonly index: number }
+  /** The same of a port of the console device. */
+  | { readonly kind: "port"; readonly index: number }
   /** The guest reset itself and runs again. */
   | { readonly kind: "rebooted" }
   | { readonly kind: "outcome"; readonly outcome: RunOutcome }

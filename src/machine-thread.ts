@@ -12,12 +12,14 @@ import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { PCI_DEVICES_MAX } from "../devices/pci/host.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
+import type { VirtioConsole } from "../devices/virtio/console.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { loadBoot, prepareBoot } from "./machine/boot.ts";
 import { InstructionClock, repeatable, type MachineClock } from "./machine/clock.ts";
 import { describeMachine } from "./machine/describe.ts";
+import { openConsole } from "./machine-console.ts";
 import { OpenFirmware } from "./machine-firmware.ts";
 import { openNet } from "./machine-net.ts";
 import { Machine, type MachineHost, type Tracer } from "./machine/machine.ts";
@@ -50,6 +52,7 @@ class MachineThread implements MachineHost {
   readonly #shares: OpenShares;
   readonly #nets: readonly ReturnType<typeof openNet>[];
   readonly #balloon: VirtioBalloon | undefined;
+  readonly #console: VirtioConsole | undefined;
   readonly #syncer: Syncer;
   readonly #firmware: OpenFirmware | undefined;
   #patched: readonly string[] = [];
@@ -96,6 +99,7 @@ class MachineThread implements MachineHost {
     this.#shares = shares;
     this.#firmware = firmware;
     this.#nets = start.nets.map((net, index) => openNet(net, () => this.#send({ kind: "frames", index })));
+    if (start.ports.length > 0) this.#console = openConsole(start.ports, index => this.#send({ kind: "port", index }));
     if (start.balloon !== undefined) {
       this.#balloon = new VirtioBalloon({ contains: (gpa, length) => this.#machine.ram.contains(gpa, length), release: (gpa, length) => this.#machine.ram.release(gpa, length) });
       this.#balloon.target = start.balloon;
@@ -148,7 +152,7 @@ class MachineThread implements MachineHost {
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
     this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) })));
-    const last: VirtioDevice[] = [...(this.#balloon === undefined ? [] : [this.#balloon]), ...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
+    const last: VirtioDevice[] = [...[this.#balloon, this.#console].filter(one => one !== undefined), ...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
     last.forEach((device, n) => devices.set(virtioSlots.length - 1 - last.length + n, device));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
     if (this.#start.transport === "pci" && devices.size > PCI_DEVICES_MAX) throw new Failure("HV-USAGE-TRANSPORT", `--transport pci: ${devices.size} devices, but there is room for ${PCI_DEVICES_MAX}`, { hint: "give fewer" });
@@ -300,6 +304,7 @@ class MachineThread implements MachineHost {
       this.#take(taken.message);
     }
     for (const net of this.#nets) net.serve();
+    this.#console?.serve();
   }
   #take(message: ToMachine): void {
     switch (message.kind) {

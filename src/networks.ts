@@ -158,7 +158,7 @@ export class Networks {
       cid, reserve: length => line.reserve(length), commit: () => line.commit(), count: what => this.count(what),
       connect: (port, events) => (path === undefined ? undefined : connectPort(path, port, events)),
     });
-    const listener = path === undefined ? undefined : listenUnix(path, stream => host.incoming(stream));
+    const listener = path === undefined ? undefined : listenUnix("vsock", path, stream => host.incoming(stream));
     line.backEnd = {
       receive: record => {
         host.receive(record);

@@ -5,7 +5,7 @@
 // hash reports.
 import { Offload, type NetPort } from "./net-port.ts";
 import type { VirtioDevice, VirtioTransport } from "./device.ts";
-import type { Chain, SplitQueue } from "./queue.ts";
+import { drain, type Chain, type SplitQueue } from "./queue.ts";
 
 /** 5.1.3. */
 const VIRTIO_NET_F = {
@@ -95,31 +95,27 @@ export class VirtioNet implements VirtioDevice {
 
   #receive(queue: SplitQueue, limit: number): void {
     const { port } = this.#wires, transport = this.#transport;
-    this.#idle[RX] = true; // buffers wait for frames, or frames for buffers, and then the driver tells of them
-    for (let n = 0; transport !== undefined; n++) {
-      const record = port.next();
-      if (record === undefined) return;
-      if (n >= limit) {
-        this.#idle[RX] = false;
-        return;
-      }
+    if (transport === undefined) return;
+    this.#idle[RX] = drain(port, limit, record => {
       if (!this.#understood(record)) {
         transport.note("frame for the guest dropped: its driver was changed");
-        port.release();
-        continue;
+        return true;
       }
       const merge = this.#has(VIRTIO_NET_F.MRG_RXBUF);
       while (this.#gatheredLength < record.length && (merge || this.#gathered.length === 0) && this.#gathered.length < queue.s.size) {
         const chain = queue.pop();
-        if (chain === undefined) return;
-        if (chain.writableLength < NetHeader.SIZE) return transport.broken("a receive buffer is smaller than the header"); // 5.1.6.3.1
+        if (chain === undefined) return undefined;
+        if (chain.writableLength < NetHeader.SIZE) { // 5.1.6.3.1
+          transport.broken("a receive buffer is smaller than the header");
+          return undefined;
+        }
         this.#gathered.push(chain);
         this.#gatheredLength += chain.writableLength;
       }
       if (this.#gatheredLength < record.length) transport.note("frame for the guest dropped: its buffers are too small");
       else this.#deliver(record, transport);
-      port.release();
-    }
+      return true;
+    });
   }
   /** Copies a record into as many of the gathered buffers as it needs, and gives these back. */
   #deliver(record: Uint8Array, transport: VirtioTransport): void {

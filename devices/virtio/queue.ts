@@ -239,3 +239,24 @@ export class SplitQueue {
     return undefined;
   }
 }
+
+/** Records that wait for a driver's buffers, oldest first; each is gone with `release`. */
+export interface Waiting {
+  next(): Uint8Array | undefined;
+  release(): void;
+}
+/**
+ * Hands what waits to `deliver`, which says what became of a record: true, it is done with; false, a part of it is; undefined,
+ * there is no buffer for it. Returns whether the queue may rest: false when `limit` was what ended it, and then the
+ * transport comes again by itself; else somebody tells of records or of buffers.
+ */
+export function drain(from: Waiting, limit: number, deliver: (record: Uint8Array) => boolean | undefined): boolean {
+  for (let n = 0; ; n++) {
+    const record = from.next();
+    if (record === undefined) return true;
+    if (n >= limit) return false;
+    const done = deliver(record);
+    if (done === undefined) return true;
+    if (done) from.release();
+  }
+}

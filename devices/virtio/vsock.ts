@@ -4,7 +4,7 @@
 // queue's one event (a machine does not move), SOCK_SEQPACKET.
 import type { VirtioDevice, VirtioTransport } from "./device.ts";
 import type { NetPort } from "./net-port.ts";
-import type { Chain, SplitQueue } from "./queue.ts";
+import { drain, type Chain, type SplitQueue } from "./queue.ts";
 
 /** struct virtio_vsock_hdr, 5.10.6. */
 export const VsockHeader = { src_cid: 0, dst_cid: 8, src_port: 16, dst_port: 20, len: 24, type: 28, op: 30, flags: 32, buf_alloc: 36, fwd_cnt: 40, SIZE: 44 } as const;
@@ -55,26 +55,23 @@ export class VirtioVsock implements VirtioDevice {
   /** A packet goes into as many buffers as it needs, each behind a header of its own: to a stream that is the same. */
   #receive(queue: SplitQueue, limit: number): void {
     const port = this.#port, transport = this.#transport, header = this.#header;
-    this.#idle[RX] = true;
-    for (let n = 0; transport !== undefined; n++) {
-      const record = port.next();
-      if (record === undefined) return;
-      if (n >= limit) {
-        this.#idle[RX] = false;
-        return;
-      }
+    if (transport === undefined) return;
+    this.#idle[RX] = drain(port, limit, record => {
       const chain = queue.pop();
-      if (chain === undefined) return;
+      if (chain === undefined) return undefined;
       const left = record.length - VsockHeader.SIZE - this.#sent, part = Math.min(left, chain.writableLength - VsockHeader.SIZE);
-      if (part < 0 || (part === 0 && left > 0)) return transport.broken("a receive buffer is smaller than the header");
+      if (part < 0 || (part === 0 && left > 0)) {
+        transport.broken("a receive buffer is smaller than the header");
+        return undefined;
+      }
       header.set(record.subarray(0, VsockHeader.SIZE));
       new DataView(header.buffer).setUint32(VsockHeader.len, part, true);
       chain.write(0, header);
       chain.write(VsockHeader.SIZE, record.subarray(VsockHeader.SIZE + this.#sent, VsockHeader.SIZE + this.#sent + part));
       transport.complete(RX, chain, VsockHeader.SIZE + part);
       this.#sent = part < left ? this.#sent + part : 0;
-      if (this.#sent === 0) port.release();
-    }
+      return this.#sent === 0;
+    });
   }
   #transmit(queue: SplitQueue, limit: number): void {
     const transport = this.#transport;

@@ -1,5 +1,6 @@
 // src/cli/boot-arguments.ts — the flags that say what boots: shared by `hv run` and `hv dtb`.
 import { Failure } from "../failure.ts";
+import { checkConsoles, parseConsole, type ConsoleOptions } from "../host/console-options.ts";
 import type { DiskFormat } from "../host/disk-image.ts";
 import { checkDisks, type DiskOptions } from "../host/disks.ts";
 import { checkShares, type ShareOptions } from "../host/shares.ts";
@@ -29,6 +30,7 @@ export const bootArgs = {
   publish: { type: "string", alias: "p", description: "Make a port of the guest reachable on this host; may be given several times", valueHint: "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]" },
   share: { type: "string", description: "A directory for the guest (mount -t 9p -o trans=virtio TAG DIR); may be given several times", valueHint: "DIR[:TAG][,ro]" },
   vsock: { type: "string", description: "Streams between guest and host: the guest's address, and the host's socket (CONNECT port; PATH_port)", valueHint: "CID[,uds=PATH]" },
+  console: { type: "string", description: "A port of a virtio console: hvc0 and on, or with a name /dev/virtio-ports/NAME; may be given several times", valueHint: "terminal|unix=PATH|file=PATH[,name=NAME]" },
   balloon: { type: "string", description: "Memory that the guest shall do without; what it frees goes back to this host, and with 0 only that", valueHint: "SIZE|0" },
   transport: { type: "string", description: "The bus of disks, networks and the other virtio devices", default: "mmio", valueHint: "mmio|pci" },
   rng: { type: "boolean", default: false, description: "Give the guest a virtio device with entropy" },
@@ -97,6 +99,8 @@ export function parseShares(raw: readonly string[], deterministic: boolean): rea
   if (deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
   return shares;
 }
+/** Every `--console` of a command line, or a refusal. */
+export const parseConsoles = (raw: readonly string[]): readonly ConsoleOptions[] => checkConsoles(valuesOf(raw, "--console").map(parseConsole));
 /** DIR, a tag behind the last colon, then `,ro`. */
 function parseShare(text: string): ShareOptions {
   const readOnly = text.endsWith(",ro"), place = readOnly ? text.slice(0, -",ro".length) : text;

@@ -9,9 +9,10 @@ import { ESCAPE_HELP, Terminal, windowSize, type EscapeKey } from "../host/termi
 import { parseVsock } from "../host/net/unix-streams.ts";
 import { MachineClient, type MachineStart } from "../machine-client.ts";
 import type { RunOutcome } from "../machine-protocol.ts";
-import { checkBalloon, openNetworks } from "../library.ts";
+import { checkBalloon, openConsoles, openNetworks } from "../library.ts";
+import type { Consoles } from "../consoles.ts";
 import type { Networks } from "../networks.ts";
-import { bootArgs, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseThreads, parseTransport, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseConsoles, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseThreads, parseTransport, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -42,6 +43,8 @@ export class Session {
   /** Why this accelerator was chosen. */
   readonly #why: string;
   readonly #networks: Networks | undefined;
+  /** Set when the terminal is a port of the console device, and not the serial port. */
+  readonly #screen: Consoles | undefined;
   #request: Request | undefined;
   #asked: Signal | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -50,8 +53,9 @@ export class Session {
     this.#tell = tell;
     this.#why = why;
     this.#networks = start.networks;
+    this.#screen = start.consoles?.hasTerminal === true ? start.consoles : undefined;
     this.#terminal = new Terminal({
-      input: (bytes, held) => this.#client.send({ kind: "input", bytes, held }),
+      input: (bytes, held) => (this.#screen === undefined ? this.#client.send({ kind: "input", bytes, held }) : this.#screen.type(bytes)),
       key: key => this.#key(key),
       outputFailed: code => this.#outputFailed(code),
     });
@@ -61,7 +65,7 @@ export class Session {
       outcome: outcome => this.#done.resolve(outcome),
       notice: text => { process.stderr.write(`hv: ${text}\n`); },
       rebooted: () => this.#tell("the guest reset itself: starting again"),
-      inputWaiting: bytes => this.#terminal.inputWaiting(bytes),
+      inputWaiting: bytes => { if (this.#screen === undefined) this.#terminal.inputWaiting(bytes); },
       broken: error => this.#done.reject(error),
     });
   }
@@ -73,12 +77,16 @@ export class Session {
       this.#tell(`${backend} CPU (${engine}): ${this.#why}`);
       for (const line of patched) process.stderr.write(`hv: device tree: patched ${line}\n`);
       for (const [signal, handler] of handlers) process.on(signal, handler);
+      this.#screen?.show({ write: (bytes, done) => this.#terminal.write(bytes, done), waiting: bytes => this.#terminal.inputWaiting(bytes) });
+      this.#resized();
+      process.on("SIGWINCH", this.#resized);
       this.#terminal.open();
       const outcome = await this.#done.promise;
       if (this.#request === undefined) await Promise.race([this.#terminal.drain(), this.#stopped.promise]);
       return this.#code(outcome);
     } finally {
       clearTimeout(this.#deadline);
+      process.off("SIGWINCH", this.#resized);
       this.#terminal.close();
       for (const [signal, handler] of handlers) process.off(signal, handler);
       await this.#client.close();
@@ -86,6 +94,11 @@ export class Session {
     }
   }
 
+  readonly #resized = (): void => {
+    if (process.stdout.isTTY !== true) return;
+    const [columns, rows] = process.stdout.getWindowSize();
+    this.#screen?.resize(columns, rows);
+  };
   #code(outcome: RunOutcome): number {
     if (this.#request?.failure !== undefined) throw this.#request.failure;
     switch (outcome.kind) {
@@ -146,17 +159,25 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const trace = parseTrace(given.trace);
     const { nets, publish } = parseNets(rawArgs, given);
     const shares = parseShares(rawArgs, given.deterministic);
-    const disks = parseDisks(rawArgs, nets.length + shares.length + (given.vsock === undefined ? 0 : 1) + (given.balloon === undefined ? 0 : 1));
+    const ports = parseConsoles(rawArgs), hvc = ports.some(one => one.to.kind === "terminal");
+    const disks = parseDisks(rawArgs, nets.length + shares.length + (given.vsock === undefined ? 0 : 1) + (given.balloon === undefined ? 0 : 1) + (ports.length > 0 ? 1 : 0));
     const vsock = parseVsock(given.vsock);
     const accelerator = chooseAccelerator(given.accel);
-    const { load, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + windowSize(process.stdout) } : given);
+    const { load, cpus, ramSize } = await readBootArguments(given.image === "debian" ? { ...given, cmdline: given.cmdline + (hvc ? " console=hvc0" : windowSize(process.stdout)) } : given);
     const transport = parseTransport(given.transport);
     const balloon = checkBalloon(given.balloon, ramSize);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
     const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic, vsock);
+    let consoles: Consoles | undefined;
+    try {
+      consoles = openConsoles(ports, given.deterministic);
+    } catch (error) {
+      networks?.close();
+      throw error;
+    }
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, accelerator: accelerator.name, engine: accelerator.engine, gic, smpThreads: parseThreads(given["smp-threads"]), cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, consoles, accelerator: accelerator.name, engine: accelerator.engine, gic, smpThreads: parseThreads(given["smp-threads"]), cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

@@ -110,6 +110,28 @@ for device in /sys/bus/virtio/devices/*; do
   modprobe "$alias" 2>/dev/null
 done
 
+# Names of ports that lead to the host, which elsewhere udev makes; they come one by one.
+[ -d /sys/class/virtio-ports ] && {
+  mkdir /dev/virtio-ports
+  for n in 1 2 3 4 5 6 7 8 9 10; do
+    for name in /sys/class/virtio-ports/*/name; do
+      [ -e "$name" ] && read -r link < $name && [ -n "$link" ] && [ ! -e "/dev/virtio-ports/$link" ] || continue
+      name=\${name%/name}
+      ln -s "../\${name##*/}" "/dev/virtio-ports/$link"
+    done
+    sleep 0.1
+  done
+} &
+
+# A console that a module brings, when the kernel's command line names it.
+read -r words < /proc/cmdline
+case " $words " in *" console=hvc0 "*)
+  for n in 1 2 3 4 5 6 7 8 9 10; do
+    (: < /dev/hvc0) 2>/dev/null && exec < /dev/hvc0 > /dev/hvc0 2>&1 && break
+    sleep 0.1
+  done
+esac
+
 # An address for the first network interface, while the shell starts.
 [ -e /sys/class/net/eth0 ] && { modprobe af_packet 2>/dev/null; udhcpc -i eth0 -q -n -t 5 -T 1 >/dev/null 2>&1; } &
 

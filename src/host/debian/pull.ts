@@ -60,7 +60,7 @@ export interface Pulled {
 }
 
 /** Bumped when the initramfs or the manifest changes: results of an older hv are made anew. */
-const FORMAT = 6;
+const FORMAT = 8;
 const DEFAULT_SUITE = "bookworm";
 const DEFAULT_KERNEL = "6.1";
 /** Which suites carry a kernel version, most likely first. */

@@ -31,9 +31,10 @@ export function parseVsock(text: string | undefined): VsockOptions | undefined {
 
 /** The host's socket for a port of the guest's choice. */
 export const connectPort = (path: string, port: number, events: StreamEvents): Stream => connect({ unix: `${path}_${port}` }, events);
-/** Listens, for who runs hv only; `taken` as for TCP. Throws Failure. */
-export function listenUnix(path: string, taken: (stream: Stream) => StreamEvents | undefined): { close(): void } {
-  if (existsSync(path)) throw new Failure("HV-VSOCK-BUSY", `--vsock: ${path}: is there already`, { hint: `another machine has it, or remove it: rm ${path}`, exit: ExitCode.busy });
+/** Listens, for who runs hv only; `taken` as for TCP, `flag` for messages. Throws Failure. */
+export function listenUnix(flag: "vsock" | "console", path: string, taken: (stream: Stream) => StreamEvents | undefined): { close(): void } {
+  const code = `HV-${flag.toUpperCase()}`;
+  if (existsSync(path)) throw new Failure(`${code}-BUSY`, `--${flag}: ${path}: is there already`, { hint: `another machine has it, or remove it: rm ${path}`, exit: ExitCode.busy });
   try {
     const listener = Bun.listen<Held>({
       unix: path, allowHalfOpen: true, data: undefined as never,
@@ -52,6 +53,6 @@ export function listenUnix(path: string, taken: (stream: Stream) => StreamEvents
       try { unlinkSync(path); } catch { /* somebody was faster */ }
     } };
   } catch (error) {
-    throw new Failure("HV-VSOCK-LISTEN", `--vsock: ${path}: cannot listen there (${(error as { readonly code?: string }).code ?? String(error)})`, { hint: "choose another path", exit: ExitCode.failed, cause: error });
+    throw new Failure(`${code}-LISTEN`, `--${flag}: ${path}: cannot listen there (${(error as { readonly code?: string }).code ?? String(error)})`, { hint: "choose another path", exit: ExitCode.failed, cause: error });
   }
 }
