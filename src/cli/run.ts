@@ -79,14 +79,14 @@ export class Session {
       for (const [signal, handler] of handlers) process.on(signal, handler);
       this.#screen?.show({ write: (bytes, done) => this.#terminal.write(bytes, done), waiting: bytes => this.#terminal.inputWaiting(bytes) });
       this.#resized();
-      process.on("SIGWINCH", this.#resized);
+      process.stdout.on("resize", this.#resized);
       this.#terminal.open();
       const outcome = await this.#done.promise;
       if (this.#request === undefined) await Promise.race([this.#terminal.drain(), this.#stopped.promise]);
       return this.#code(outcome);
     } finally {
       clearTimeout(this.#deadline);
-      process.off("SIGWINCH", this.#resized);
+      process.stdout.off("resize", this.#resized);
       this.#terminal.close();
       for (const [signal, handler] of handlers) process.off(signal, handler);
       await this.#client.close();

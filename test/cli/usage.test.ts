@@ -202,6 +202,16 @@ describe("balloon", () => {
     expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([2, 2, expect.stringContaining(why)]);
   });
 });
+describe("consoles", () => {
+  test.each([
+    [["--console", "tty"], "is nothing that a port can lead to", 2], [["--console", "unix="], "the path is missing", 2], [["--console", `unix=/${"x".repeat(103)}`], "longer than 103 bytes", 2],
+    [["--console", "terminal", "--console", "terminal"], "there is one terminal", 2], [["--console", "terminal,name=x"], "has no name", 2], [["--console", "file=a,name=b c"], "is no name", 2],
+    [["--console", "file=/none-such/log"], "cannot be written (ENOENT)", 1],
+  ])("%j is refused", async (words, why, code) => {
+    const found = await hv(["run", put("console-kernel", arm64Image()), ...words, "--accel", "software"]);
+    expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([code, 2, expect.stringContaining(why)]);
+  });
+});
 describe("shares", () => {
   test.each([[["--share", "/none-such"], "there is no such directory", 4], [["--share", ""], "its directory is missing", 2], [["--share", "/tmp:a b"], "is no tag", 2], [["--share", "/tmp:x", "--share", "/tmp:x"], "is taken", 2], [["--share", "/tmp", "--deterministic"], "not repeatable", 2]])("%j is refused", async (words, why, code) => {
     const found = await hv(["run", put("share-kernel", arm64Image()), ...words, "--accel", "software"]);
