@@ -20,6 +20,12 @@ export const EC = {
   dataAbortSame: 0x25,
   spAlignment: 0x26,
   fp: 0x2c,
+  breakpointLower: 0x30,
+  breakpointSame: 0x31,
+  stepLower: 0x32,
+  stepSame: 0x33,
+  watchpointLower: 0x34,
+  watchpointSame: 0x35,
   brk: 0x3c,
   irq: 0x100,
   fiq: 0x101,
@@ -27,6 +33,8 @@ export const EC = {
 
 const PC = Offset.PC / 4;
 const SPSR_D_TO_F = 0x3c0;
+const SPSR_D = 1 << 9;
+const MDSCR_SS = 1;
 const SPSR_PAN = 1 << 22;
 const SPSR_SS = 1 << 21;
 const SPSR_IL = 1 << 20;
@@ -95,12 +103,20 @@ export function enterException(cpu: Cpu, ec: number, iss: number, farLo?: number
   return 1;
 }
 
+/** Takes the interrupt whose line is high, unless it is masked. */
+export function takeInterrupt(cpu: Cpu): void {
+  const lines = cpu.x[Offset.LINES / 4] as number, daif = cpu.x[Offset.DAIF / 4] as number;
+  if ((lines & 2) !== 0 && (daif & 0x40) === 0) enterException(cpu, EC.fiq, 0);
+  else if ((lines & 1) !== 0 && (daif & 0x80) === 0) enterException(cpu, EC.irq, 0);
+}
+
 /** ERET: restores PSTATE from SPSR_EL1 and PC from ELR_EL1. An SPSR that EL1 may not return to sets PSTATE.IL. */
 export function exceptionReturn(cpu: Cpu): 1 {
   const x = cpu.x;
   const spsr = x[slot.SPSR_EL1 / 4] as number;
   const mode = spsr & 0x1f;
   const legal = mode === 0 || mode === 4 || mode === 5;
+  const debuggedHere = cpu.debug.enabled(cpu.el, (x[Offset.DAIF / 4] as number) & SPSR_D);
   cpu.bankSp();
   x[Offset.EXCL_VALID / 4] = 0;
   x[Offset.NZCV / 4] = spsr & 0xf000_0000;
@@ -115,6 +131,9 @@ export function exceptionReturn(cpu: Cpu): 1 {
   } else {
     x[Offset.IL / 4] = 1; // EL, SPSel stay
   }
+  // DebugExceptionReturnSS: a debugger that is not debugged itself lets the other execute one instruction
+  const stepped = ((x[slot.MDSCR_EL1 / 4] as number) & MDSCR_SS) !== 0 && !debuggedHere && cpu.debug.enabled(x[Offset.EL / 4] as number, spsr & SPSR_D);
+  x[Offset.SS / 4] = stepped && (spsr & SPSR_SS) !== 0 ? 1 : 0;
   cpu.selectSp();
   cpu.branchTo(x[slot.ELR_EL1 / 4] as number, x[slot.ELR_EL1 / 4 + 1] as number);
   cpu.syncState();

@@ -35,12 +35,16 @@ if (rowsAsked?.length === 1 && rowsAsked[0] === "iperf" && Number.isInteger(pair
   const { iperfRow } = await import("./iperf.ts");
   process.exit(await iperfRow(pairs, directory));
 }
+if (rowsAsked?.length === 1 && rowsAsked[0] === "smp" && Number.isInteger(pairs) && pairs > 0 && process.platform === "linux") {
+  const { smpRow } = await import("./smp.ts");
+  process.exit(await smpRow(pairs, directory));
+}
 if (rowsAsked !== undefined && rowsAsked.every(row => DISK_ROWS.includes(row)) && Number.isInteger(pairs) && pairs > 0 && process.platform === "linux") {
   const { diskRows } = await import("./disk.ts");
   process.exit(await diskRows(rowsAsked, pairs, directory));
 }
 if (!Number.isInteger(pairs) || pairs < 1 || given.only?.some(name => !NAMES.includes(name as Monitor)) === true || given.rows?.some(name => !PROGRAMS.includes(name)) === true) {
-  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}\nby themselves: ${DISK_ROWS.join(",")}; iperf`);
+  console.error(`usage: npm run bench -- [--pairs N] [--only ${NAMES.join("|")}]... [--rows NAME]...\nrows: ${PROGRAMS.join(" ")}\nby themselves: ${DISK_ROWS.join(",")}; iperf; smp`);
   process.exit(2);
 }
 if (process.platform !== "linux") {

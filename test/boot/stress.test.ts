@@ -23,11 +23,14 @@ async function command(line: string): Promise<string> {
 beforeAll(async () => {
   ensureDebianPackages(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
   place = mkdtempSync(join(tmpdir(), "hv-stress-"));
-  const program = join(place, "stress");
-  const built = Bun.spawnSync(["aarch64-linux-gnu-gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program, join(import.meta.dir, "../guests/stress.c")]);
-  if (built.exitCode !== 0) throw new Error(built.stderr.toString());
+  const programs = ["stress", "debugged"].map(name => {
+    const program = join(place, name);
+    const built = Bun.spawnSync(["aarch64-linux-gnu-gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program, join(import.meta.dir, `../guests/${name}.c`)]);
+    if (built.exitCode !== 0) throw new Error(built.stderr.toString());
+    return file(`bin/${name}`, readFileSync(program), 0o755);
+  });
   const { kernel, initramfs } = await debianKernel("6.1");
-  const initrd = Buffer.concat([readFileSync(initramfs), writeCpio([directory("bin"), file("bin/stress", readFileSync(program), 0o755)])]);
+  const initrd = Buffer.concat([readFileSync(initramfs), writeCpio([directory("bin"), ...programs])]);
   vm = await VirtualMachine.start({ kernel, initrd, cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 33, columns: 500 })}`, accelerator: "software", engine: "translator" });
   await vm.console.expect(/\/ # /, { timeout: LIMIT });
   await command("mount -t tracefs trace /sys/kernel/tracing");
@@ -67,6 +70,14 @@ test("modules in and out", async () => {
 }, LIMIT);
 test("storms of processes", async () => {
   expect(await command("sh -c 'for i in $(seq 300); do (true) & done; wait'; for i in $(seq 300); do /bin/busybox true || echo failed; done; echo $(seq 200 | while read i; do echo $i; done | sort -rn | head -1)")).toBe("200\n");
+}, LIMIT);
+test("a debugger's breakpoints, single steps and watchpoints", async () => {
+  for (let i = 0; i < 3; i++) expect(await command("debugged")).toBe("breaks 1 steps 200 stores 4 loads 1 exit 42\n");
+});
+test("more processes than there are ASIDs", async () => {
+  const [, entries = ""] = /ASID allocator initialised with (\d+) entries/.exec(await command("dmesg | grep ASID")) ?? [];
+  expect(Number(entries)).toBeGreaterThan(0);
+  expect(await command(`stress asids ${Number(entries) + 2000}`)).toBe("asids wrong 0\n");
 }, LIMIT);
 test("the kernel has nothing to complain of", async () => {
   expect(await command("dmesg | grep -c 'WARNING\\|BUG\\|Oops\\|Unable to\\|stall\\|Unexpected'")).toBe("0\n");

@@ -104,14 +104,14 @@ describe("writing", () => {
     core.msr("VBAR_EL1", 0x4000_2fff);
     expect(core.mrs("VBAR_EL1")).toBe(0x4000_2800n);
   });
-  test("the debug lock registers belong to the machine, which has them unlocked", () => {
-    core.run(asm => asm.msr("OSLAR_EL1", "xzr"));
+  test("what a debugger from outside would use belongs to the machine", () => {
+    core.run(asm => asm.msr("OSDLR_EL1", "xzr"));
     expect([core.exit.kind, core.exit.write, core.exit.encoding, core.exit.register, serveSysreg(core.exit.encoding, true)])
-      .toEqual(["sysreg", true, sysregs.OSLAR_EL1.encoding, 31, 0]);
+      .toEqual(["sysreg", true, sysregs.OSDLR_EL1.encoding, 31, 0]);
     core.cpu.answer(0, 0);
     core.step();
-    core.run(asm => asm.mrs("x3", "OSLSR_EL1"));
-    expect([core.exit.kind, core.exit.write, core.exit.register, serveSysreg(core.exit.encoding, false)]).toEqual(["sysreg", false, 3, 8]);
+    core.run(asm => asm.mrs("x3", "DBGPRCR_EL1"));
+    expect([core.exit.kind, core.exit.write, core.exit.register, serveSysreg(core.exit.encoding, false)]).toEqual(["sysreg", false, 3, 0]);
     core.cpu.answer(8, 0);
     core.step();
     expect(core.x(3)).toBe(8n);

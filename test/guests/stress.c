@@ -1,4 +1,5 @@
-/* test/guests/stress.c — programs that change code, or make the kernel do it: `stress jit`, `stress alias`, `stress bpf`. */
+/* test/guests/stress.c — programs that change code, or make the kernel do it: `stress jit`, `stress alias`, `stress bpf`; and
+   one that uses up the ASIDs: `stress asids N`. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
@@ -82,9 +83,41 @@ static int bpf(void) {
   printf("bpf wrong %u, filter %d\n", wrong, status);
   return 0;
 }
+/* N processes, one after the other: every one has data and code of its own at the same addresses as its parent. */
+static int asids(unsigned n) {
+  volatile unsigned *data = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint32_t *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned wrong = 0;
+  code[1] = RET;
+  for (unsigned i = 0; i < n; i++) {
+    *data = i;
+    if (i % 64 == 0) {
+      code[0] = movz(0, i & 0x7fff);
+      __builtin___clear_cache((char *)code, (char *)(code + 2));
+    }
+    int status = 0;
+    pid_t child = fork();
+    if (child < 0) return 1;
+    if (child == 0) {
+      unsigned bad = *data != i || ((function)code)() != (i & ~63u & 0x7fff);
+      *data = ~i;
+      if (i % 64 == 1) { /* a page of code of its own */
+        code[0] = movz(0, 0x8000);
+        __builtin___clear_cache((char *)code, (char *)(code + 2));
+        bad |= ((function)code)() != 0x8000;
+      }
+      _exit((int)bad);
+    }
+    waitpid(child, &status, 0);
+    wrong += status != 0 || *data != i || ((function)code)() != (i & ~63u & 0x7fff);
+  }
+  printf("asids wrong %u\n", wrong);
+  return 0;
+}
 int main(int argc, char **argv) {
   if (argc == 2 && !strcmp(argv[1], "jit")) return jit();
   if (argc == 2 && !strcmp(argv[1], "alias")) return alias();
   if (argc == 2 && !strcmp(argv[1], "bpf")) return bpf();
+  if (argc == 3 && !strcmp(argv[1], "asids")) return asids((unsigned)atoi(argv[2]));
   return 2;
 }

@@ -160,10 +160,10 @@ describe("exceptions", () => {
     expect((await vm.counters()).unassigned).toBe(1);
   });
 
-  test("a trapped system register is answered by the machine: OSLSR_EL1", async () => {
-    await using vm = await VirtualMachine.create({ program: new Assembler().MRS({ q: 0, o: 0, c: 1, k: 1, p: 4, t: 0 }).brk().words() });
+  test("a trapped system register is answered by the machine: OSDLR_EL1", async () => {
+    await using vm = await VirtualMachine.create({ program: new Assembler().MRS({ q: 0, o: 0, c: 1, k: 3, p: 4, t: 0 }).brk().words() });
     await vm.run({ maxInstructions: 1_000_000 });
-    expect((await vm.registers()).x[0]).toBe(8n);
+    expect((await vm.registers()).x[0]).toBe(0n);
     expect((await vm.counters()).exits["sysreg"]).toBe(1);
   });
 

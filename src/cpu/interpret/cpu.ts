@@ -18,6 +18,7 @@ import type { MemoryMap } from "../memory-map.ts";
 import type { Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
 import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
+import { executeDebugged, SelfHostedDebug, takeWatchpoint } from "./debug.ts";
 import { CONDITIONS, execute } from "./hot.ts";
 import { timerFires } from "../timer.ts";
 import type { TranslationListener } from "../translation-listener.ts";
@@ -43,7 +44,6 @@ const NO_PAGE = 4;
 const PC = Offset.PC / 4;
 const SP = Offset.SP / 4;
 const NZCV = Offset.NZCV / 4;
-const LINES = Offset.LINES / 4;
 const DAIF = Offset.DAIF / 4;
 const EL = Offset.EL / 4;
 const SPSEL = Offset.SPSEL / 4;
@@ -78,6 +78,7 @@ export class Cpu {
   readonly index: number;
   readonly peers: readonly Cpu[];
   readonly domain: Domain | undefined;
+  readonly debug: SelfHostedDebug;
   /** Second results of helpers: a 64-bit value as two signed halves. */
   lo = 0;
   hi = 0;
@@ -133,6 +134,7 @@ export class Cpu {
     this.tlb = new Tlb(this.x);
     this.walker = new Walker(this.x, wires.memory);
     this.words = new DecodedWords(wires.instructions);
+    this.debug = new SelfHostedDebug(this.x);
     this.reset();
   }
 
@@ -150,6 +152,7 @@ export class Cpu {
     this.#answers.length = 0;
     this.vtimerMasked = false;
     this.ptimerMasked = false;
+    this.debugChanged();
     this.flushTlb();
     this.syncState();
   }
@@ -367,6 +370,7 @@ export class Cpu {
     if (strict && (lo & (size - 1)) !== 0) return this.alignmentFault(write, lo, hi);
     const fault = w.translate(write ? Access.write : Access.read, el, this.x[PAN] !== 0 && el !== 0 && this.x[EL] !== 0, lo, hi);
     if (fault !== Fault.none) return this.#dataAbort(fault, write, lo, hi);
+    if (this.debug.watching && this.debug.watched(write, size, lo, hi, el)) return takeWatchpoint(this, write, lo, hi);
     if (w.device) {
       if ((lo & (size - 1)) !== 0) return this.alignmentFault(write, lo, hi);
       return Next;
@@ -378,7 +382,7 @@ export class Cpu {
   #remember(el: number, lo: number, hi: number): number {
     const w = this.walker;
     const page = this.memory.page(w.pa);
-    if (page >= 0) {
+    if (page >= 0 && !(this.debug.watching && this.debug.near(lo, hi))) {
       this.tlb.insert(el, lo, hi, w.writable && !this.memory.readOnly(w.pa), page, this.memory.hostPage(page), w.flags, w.shift);
       w.entered(lo, hi);
     }
@@ -557,6 +561,13 @@ export class Cpu {
     this.#flushCode();
     this.engine?.flushPage(lo, hi);
   }
+  /** A register of self-hosted debug was written. */
+  debugChanged(): void {
+    const before = this.debug.watching;
+    this.debug.look();
+    this.walker.remembers = !this.debug.watching;
+    if (before || this.debug.watching) this.flushTlb();
+  }
   #flushCode(): void {
     this.#itlb.fill(1);
     this.codeLo = NO_PAGE;
@@ -620,7 +631,7 @@ export class Cpu {
         this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left), exact);
+      const n = this.debug.armed ? executeDebugged(this, Math.min(SLICE, left) | 0) : this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left), exact);
       this.#count(n);
       left -= n;
       if (this.stopped) return;
@@ -647,19 +658,6 @@ export class Cpu {
     this.#answers.length = 0;
     this.#answered = 0;
     return result;
-  }
-
-  /** True when an interrupt line is high and not masked. */
-  #interruptible(): boolean {
-    const lines = this.x[LINES] as number;
-    const daif = this.x[DAIF] as number;
-    return ((lines & 1) !== 0 && (daif & 0x80) === 0) || ((lines & 2) !== 0 && (daif & 0x40) === 0);
-  }
-  /** Takes the interrupt whose line is high, unless it is masked. */
-  takeInterrupt(): void {
-    if (!this.#interruptible()) return;
-    const fiq = ((this.x[LINES] as number) & 2) !== 0 && ((this.x[DAIF] as number) & 0x40) === 0;
-    enterException(this, fiq ? EC.fiq : EC.irq, 0);
   }
 
   /** Between slices: budget, kick and timers. True when the machine is needed. */

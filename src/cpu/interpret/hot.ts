@@ -7,6 +7,7 @@
 //
 // PC lives in a local while code runs straight on or jumps within its page; it is stored before anything that may look
 // at it: a handler, a slow memory access, the end of the loop.
+import { takeInterrupt } from "../exception.ts";
 import { ZR } from "../a64/pattern.ts";
 import { Offset } from "../state.ts";
 import { slot } from "../sysreg.ts";
@@ -48,7 +49,8 @@ export function execute(cpu: Cpu, limit: number): number {
   cpu.stopped = false;
   while (n < limit) {
     // here after everything that is not a jump within the page: PC stands in the state
-    if ((x[LINES] as number) !== 0) cpu.takeInterrupt();
+    if (cpu.debug.armed) return n;
+    if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
     let pc = x[PC] as number;
     if ((pc & -4093) !== cpu.codeLo || x[PC + 1] !== cpu.codeHi) {
       if (cpu.fetchPage() === Jump) { n++; continue; }

@@ -115,6 +115,18 @@ function compareValue(cpu: Cpu, t: Timer): number {
   return ((cpu.x[slot[t.cval] / 4 + 1] as number) >>> 0) * 2 ** 32 + ((cpu.x[slot[t.cval] / 4] as number) >>> 0);
 }
 
+/** A register of self-hosted debug. */
+const debug = (name: DebugName): Special => ({
+  read: cpu => stored(cpu, name),
+  write: (cpu, lo, hi) => {
+    keep(cpu, name, lo, hi);
+    cpu.debugChanged();
+    return done(cpu);
+  },
+});
+type DebugName = "MDSCR_EL1" | `DBG${"B" | "W"}${"V" | "C"}R${0 | 1}_EL1`;
+const OSLSR_OSLK = 2;
+
 export const specials: { readonly [K in SpecialName]: Special } = {
   MPIDR_EL1: { read: cpu => value(cpu, 0x8000_0000 | affinityOf(cpu.index)) },
   CTR_EL0: {
@@ -148,6 +160,20 @@ export const specials: { readonly [K in SpecialName]: Special } = {
       return value(cpu, ((lines & 1) << 7) | ((lines & 2) << 5));
     },
   },
+
+  MDSCR_EL1: debug("MDSCR_EL1"),
+  DBGBVR0_EL1: debug("DBGBVR0_EL1"), DBGBCR0_EL1: debug("DBGBCR0_EL1"), DBGBVR1_EL1: debug("DBGBVR1_EL1"), DBGBCR1_EL1: debug("DBGBCR1_EL1"),
+  DBGWVR0_EL1: debug("DBGWVR0_EL1"), DBGWCR0_EL1: debug("DBGWCR0_EL1"), DBGWVR1_EL1: debug("DBGWVR1_EL1"), DBGWCR1_EL1: debug("DBGWCR1_EL1"),
+  OSLAR_EL1: { // bit 0 locks: no debug exceptions
+    read: cpu => cpu.undefined(),
+    write: (cpu, lo) => {
+      const at = slot.OSLSR_EL1 / 4;
+      cpu.x[at] = ((cpu.x[at] as number) & ~OSLSR_OSLK) | ((lo & 1) !== 0 ? OSLSR_OSLK : 0);
+      cpu.debugChanged();
+      return done(cpu);
+    },
+  },
+  OSLSR_EL1: { read: cpu => stored(cpu, "OSLSR_EL1") },
 
   SP_EL0: { // UNDEFINED while it is the selected stack pointer
     read: cpu => (cpu.x[word(Offset.SPSEL)] === 0 ? cpu.undefined()

@@ -79,6 +79,8 @@ export class Walker {
     this.#regions = new Regions(i32);
   }
 
+  /** Tables are remembered, and generated code may enter pages into the TLB by itself. */
+  remembers = true;
   /** Forgets the tables it remembers. */
   forget(): void { this.#regions.clear(); }
   /** What `translate` found was entered into the TLB: a block may be remembered from then on. */
@@ -129,7 +131,7 @@ export class Walker {
     let uxn = false;
     let level: number, table: number, width: number;
     const regions = this.#regions;
-    const plain = granule === 12 && paBits === PA_BITS && (sctlr & SCTLR_A) === 0;
+    const plain = this.remembers && granule === 12 && paBits === PA_BITS && (sctlr & SCTLR_A) === 0;
     const forbidden = e0pd ? Forbidden.EL0 : 0;
     this.#block = false;
     if (plain && regions.find(lo, hi)) {

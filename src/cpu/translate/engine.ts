@@ -23,6 +23,7 @@ import { simdLoadStore } from "../a64/simd-load-store.ts";
 import { simdMove } from "../a64/simd-move.ts";
 import { simdThree } from "../a64/simd-three.ts";
 import { simdTwo } from "../a64/simd-two.ts";
+import { takeInterrupt } from "../exception.ts";
 import { Fpcr } from "../fp/format.ts";
 import { execute } from "../interpret/hot.ts";
 import { Offset, Ready } from "../state.ts";
@@ -253,8 +254,8 @@ export class Engine {
     let host = -1;
     for (;;) {
       if (host < 0) {
-        if ((x[BUDGET] as number) <= 0) return limit - (x[BUDGET] as number);
-        if ((x[LINES] as number) !== 0) cpu.takeInterrupt();
+        if ((x[BUDGET] as number) <= 0 || cpu.debug.armed) return limit - (x[BUDGET] as number);
+        if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
         host = this.#find();
         if (host < 0) { // an abort was taken; it counts, or a vector that cannot be fetched would never end
           x[BUDGET] = (x[BUDGET] as number) - 1;
