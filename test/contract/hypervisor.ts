@@ -88,7 +88,7 @@ export const everyExit = (asm: Assembler): Assembler => {
   asm.emit("LDUR_v", { q: 1, i: 0, N: 1, x: 1 }).emit("STUR_v", { q: 1, i: 16, N: 1, x: 1 });
   asm.emit("LDADD", { g: 2, s: 2, N: 1, t: 13 });
   // registers of the machine, calls
-  asm.MRS({ q: 0, o: 0, c: 1, k: 1, p: 4, t: 14 }).MSR_reg({ q: 0, o: 0, c: 1, k: 0, p: 4, t: 2 }).MSR_reg({ q: 0, o: 0, c: 1, k: 3, p: 4, t: 31 });
+  asm.MRS({ q: 0, o: 0, c: 1, k: 4, p: 4, t: 14 }).MSR_reg({ q: 0, o: 0, c: 1, k: 4, p: 4, t: 2 }).MSR_reg({ q: 0, o: 0, c: 1, k: 3, p: 4, t: 31 });
   asm.hvc(7).emit("SMC", { i: 9 }).wfi();
   return asm.mov("x16", 1).msr("CNTV_CVAL_EL0", "x16").msr("CNTV_CTL_EL0", "x16").isb().label("spin").b("spin");
 };
