@@ -202,6 +202,12 @@ describe("balloon", () => {
     expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([2, 2, expect.stringContaining(why)]);
   });
 });
+describe("vsock", () => {
+  test.each([["2", "is 3 to 4294967294"], ["4294967295", "is 3 to 4294967294"], ["three", "is no address"], ["3,uds=", "path is missing"], [`3,uds=/${"x".repeat(103)}`, "path is longer than"]])("--vsock %s is refused", async (text, why) => {
+    const found = await hv(["run", put("vsock-kernel", arm64Image()), "--vsock", text, "--accel", "software"]);
+    expect([found.code, found.stderr.split("\n").length, found.stderr]).toEqual([2, 2, expect.stringContaining(why)]);
+  });
+});
 describe("consoles", () => {
   test.each([
     [["--console", "tty"], "is nothing that a port can lead to", 2], [["--console", "unix="], "the path is missing", 2], [["--console", `unix=/${"x".repeat(103)}`], "longer than 103 bytes", 2],
