@@ -50,7 +50,7 @@ export interface MachineOptions {
   readonly accelerator?: "auto" | AcceleratorName | undefined;
   /**
    * The software CPU's CPUs at the same time, a thread each; "off": one at a time. "on" is refused where that cannot be; "auto",
-   * the default, takes threads for a kernel with several CPUs where the host has several.
+   * the default, takes threads for a kernel with several CPUs where the host has several, and at least one for two of them.
    */
   readonly smpThreads?: ThreadsChoice | undefined;
   /** The interrupt controller; default: the best that the accelerator has, version 2 on the software CPU up to 8 CPUs. */
