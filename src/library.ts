@@ -307,7 +307,14 @@ export class VirtualMachine implements AsyncDisposable {
     const gic = gicChoice(accelerator ?? "software", options.gic ?? "auto", start.cpus);
     const networks = await openNetworks(options.nets ?? [], options.publish ?? [], start.deterministic, options.vsock);
     const wanted = options.consoles ?? [], others = (networks?.starts.length ?? 0) + shares.length + (balloon === undefined ? 0 : 1) + (wanted.length > 0 ? 1 : 0);
-    const disks = checkDisks(options.disks ?? [], others), consoles = openConsoles(wanted, start.deterministic);
+    let disks: readonly DiskOptions[], consoles: ReturnType<typeof openConsoles>;
+    try {
+      disks = checkDisks(options.disks ?? [], others);
+      consoles = openConsoles(wanted, start.deterministic);
+    } catch (error) {
+      networks?.close();
+      throw error;
+    }
     const vm = new VirtualMachine({ networks, consoles, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", gic, disks, shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
