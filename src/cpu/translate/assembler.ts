@@ -287,7 +287,6 @@ export class Assembler {
   /** The same for 16 bytes, rdx:rax and rcx:rbx. */
   lockCmpxchg16(base: number, disp: number): void { this.byte(0xf0); this.#rex(1, 0, 0, base); this.byte(0x0f); this.byte(0xc7); this.#memory(1, base, disp); }
   pause(): void { this.byte(0xf3); this.byte(0x90); }
-  mfence(): void { this.byte(0x0f); this.byte(0xae); this.byte(0xf0); }
   #sized(log2: number, from: number, base: number): void {
     if (log2 === 1) this.byte(0x66);
     this.#rex(log2 === 3 ? 1 : 0, from, 0, base, log2 === 0 && byteNeedsRex(from));

@@ -123,14 +123,14 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (!t.shared) return true;
     const ends: number[] = [];
     const site = t.slowSite();
-    t.asm.mfence();
+    t.fence();
     t.asm.aluMemoryImm(Alu.cmp, 0, rbp, disp(Offset.TOLD), 0);
     ends.push(t.asm.jcc(CC.ne)); // others are to be waited for
     t.endSlow(site, ends);
     return true;
   },
   DMB: (t, f) => {
-    if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.asm.mfence(); // not for loads or stores alone
+    if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.fence(); // not for loads or stores alone
     return true;
   },
   ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew

@@ -156,9 +156,11 @@ function ordered(t: Translator, f: { g: number; N: number; t: number }, write: b
     ends.push(t.asm.jcc(CC.ne));
   }
   tlbCheck(t, 1 << f.g, write);
-  if (write) deposit(t, f.g, f.t, 0);
-  else fetch(t, f.g, 0, f.t, 0);
-  if (write && t.shared) t.asm.mfence(); // a later LDAR stays behind it; all else x86 keeps in order
+  if (!write) fetch(t, f.g, 0, f.t, 0);
+  else if (t.shared) { // a locked store: a later LDAR stays behind it; all else x86 keeps in order
+    t.copy(f.t, rdx);
+    t.asm.xchg(f.g, rax, 0, rdx);
+  } else deposit(t, f.g, f.t, 0);
   t.endSlow(site, ends);
 }
 /** rax = the host address of an aligned access by Rn, for reading and writing. */

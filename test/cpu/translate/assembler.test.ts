@@ -53,7 +53,6 @@ const forms: readonly (readonly [(a: Assembler) => void, string])[] = [
   [a => a.lockCmpxchg(2, r9, 4, r8), "lock cmpxchg DWORD PTR [r9+0x4],r8d"],
   [a => a.lockCmpxchg(3, rcx, 0, rdx), "lock cmpxchg QWORD PTR [rcx+0x0],rdx"],
   [a => a.lockCmpxchg16(rsi, 0), "lock cmpxchg16b OWORD PTR [rsi+0x0]"],
-  [a => a.mfence(), "mfence"],
   [a => a.pause(), "pause"],
   [a => a.aluImm(Alu.and, 1, rdx, -4096), "and rdx,0xfffffffffffff000"],
   [a => a.aluImm(Alu.or, 0, r8, 1), "or r8d,0x1"],
