@@ -3,6 +3,7 @@
 //   await using vm = await VirtualMachine.start({ kernel: "Image", initrd: "initramfs.cpio.gz" });
 //   await vm.console.expect(/# $/, { timeout: 60_000 });
 //   vm.console.write("uname -a\n");
+import { featureNames, parseFeatures, type FeatureName } from "./cpu/features.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import { MOST_CPUS, chooseAccelerator, gicChoice } from "./host/accelerators.ts";
 import { checkDisks, type DiskOptions } from "./host/disks.ts";
@@ -53,6 +54,8 @@ export interface MachineOptions {
    * the default, takes threads for a kernel with several CPUs where the host has several, and at least one for two of them.
    */
   readonly smpThreads?: ThreadsChoice | undefined;
+  /** Features of the software CPU as `--cpu` takes them, for instance "max" or "default,SHA3". */
+  readonly cpu?: string | undefined;
   /** The interrupt controller; default: the best that the accelerator has, version 2 on the software CPU up to 8 CPUs. */
   readonly gic?: GicChoice | undefined;
   /**
@@ -127,6 +130,13 @@ export function checkMemory(bytes: number): number {
 export function checkCpus(cpus: number): number {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MOST_CPUS[3]) throw new Failure("HV-USAGE-CPUS", `--cpus: ${String(cpus)} is no number of CPUs`, { hint: `give 1 to ${MOST_CPUS[3]}` });
   return cpus;
+}
+
+/** The features that `--cpu` names, or a refusal. */
+export function checkFeatures(text: string): readonly FeatureName[] {
+  const found = parseFeatures(text);
+  if ("unknown" in found) throw new Failure("HV-USAGE-CPU", `--cpu: ${JSON.stringify(found.unknown)} is no feature of the software CPU`, { hint: `default, max or v8.0, then any of ${featureNames.join(", ")}, each behind a comma; -NAME takes one away` });
+  return [...found];
 }
 
 /** Refuses what is no size of a balloon in so much memory. */
@@ -299,7 +309,7 @@ export class VirtualMachine implements AsyncDisposable {
     const ramSize = checkMemory(typeof memory === "string" ? parseSize(memory, "memory") : memory ?? PROGRAM_MEMORY);
     return await VirtualMachine.#make({ ...options, accelerator: options.accelerator ?? "software" }, { cpus: checkCpus(options.cpus ?? 1), ramSize, load: { kind: "program", program: { bytes, at } }, autostart: false, reboot: false, deterministic: options.deterministic ?? false, debugExits: true, trace: [] });
   }
-  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "smpThreads" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks" | "consoles">): Promise<VirtualMachine> {
+  static async #make(options: MachineOptions, start: Omit<MachineStart, "accelerator" | "engine" | "smpThreads" | "features" | "gic" | "disks" | "shares" | "rng" | "transport" | "balloon" | "networks" | "consoles">): Promise<VirtualMachine> {
     const accelerator = options.threads === undefined ? chooseAccelerator(options.accelerator ?? "auto").name : options.accelerator === "auto" ? undefined : options.accelerator;
     const shares = checkShares(options.shares ?? []);
     if (start.deterministic && shares.length > 0) throw new Failure("HV-USAGE-SHARE", "--share: what comes from a directory of the host is not repeatable", { hint: "leave out --deterministic or the share" });
@@ -315,7 +325,7 @@ export class VirtualMachine implements AsyncDisposable {
       networks?.close();
       throw error;
     }
-    const vm = new VirtualMachine({ networks, consoles, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", gic, disks, shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
+    const vm = new VirtualMachine({ networks, consoles, accelerator: accelerator ?? "software", engine: options.engine ?? "auto", smpThreads: options.smpThreads ?? "auto", features: options.cpu === undefined ? undefined : checkFeatures(options.cpu), gic, disks, shares, transport: options.transport, balloon, rng: options.rng ?? false, ...start }, options.threads);
     try {
       await vm.#client.ready;
     } catch (error) {

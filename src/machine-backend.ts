@@ -9,6 +9,7 @@ import { HvfVm, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import type { HvfVcpu } from "./hypervisor/hvf-vcpu.ts";
 import { Watched } from "./hypervisor/kick.ts";
 import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
+import { DEFAULT_FEATURES, type Features } from "./cpu/features.ts";
 import { Engine } from "./cpu/translate/engine.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import { SharedClock, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
@@ -36,15 +37,19 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
   if (start.deterministic && start.accelerator !== "software") {
     throw new Failure("HV-DETERMINISTIC", `--deterministic: ${start.accelerator} does not count instructions`, { hint: "--accel software does", exit: ExitCode.unsupported });
   }
+  if (start.features !== undefined && start.accelerator !== "software") {
+    throw new Failure("HV-CPU", `--cpu: on ${start.accelerator} the guest has this host's CPU`, { hint: "leave out --cpu; or --accel software", exit: ExitCode.unsupported });
+  }
   switch (start.accelerator) {
     case "software": {
+      const features = featuresOf(start);
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
         const clock = new SharedClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
-        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, crowded: start.cpus > navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock });
+        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, crowded: start.cpus > navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock }, features);
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
       }
-      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic);
+      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic, undefined, features);
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);
@@ -53,6 +58,12 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
   }
 }
 
+/** Random numbers are not repeatable. */
+function featuresOf({ features, deterministic }: StartMessage): Features {
+  if (features === undefined) return deterministic ? new Set([...DEFAULT_FEATURES].filter(name => name !== "RNG")) : DEFAULT_FEATURES;
+  if (deterministic && features.includes("RNG")) throw new Failure("HV-CPU", "--cpu: RNG's numbers are not repeatable", { hint: "leave out --deterministic, or add ,-RNG", exit: ExitCode.unsupported });
+  return new Set(features);
+}
 /** Cores for each processor up to which threads win: each has a translator of its own to warm up, and code. */
 const MOST_CROWDED = 2;
 /** Whether the cores of the software CPU run at the same time: when asked for, or when there is something to win and nothing that forbids it. */

@@ -1,6 +1,7 @@
 // src/machine-protocol.ts — what the main thread and the machine thread say to each other. Types and constants only.
 // Both directions are messages. The machine thread never returns to its event loop while a guest runs: it looks at its
 // port when the doorbell word has changed, so whoever sends a message also rings.
+import type { FeatureName } from "./cpu/features.ts";
 import type { DiskOptions } from "./host/disks.ts";
 import type { ShareOptions } from "./host/shares.ts";
 import type { BootSources, FirmwareSources } from "./host/boot-files.ts";
@@ -53,6 +54,8 @@ export interface StartMessage {
   readonly cpus: number;
   /** Whether the software CPU's cores have a thread each, if there are several. */
   readonly smpThreads: ThreadsChoice;
+  /** Optional features of the software CPU; the usual ones when nothing is said. */
+  readonly features?: readonly FeatureName[] | undefined;
   readonly ramSize: number;
   /** In the order of their slots. */
   readonly disks: readonly DiskOptions[];

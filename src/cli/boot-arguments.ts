@@ -5,7 +5,8 @@ import type { DiskFormat } from "../host/disk-image.ts";
 import { checkDisks, type DiskOptions } from "../host/disks.ts";
 import { checkShares, type ShareOptions } from "../host/shares.ts";
 import { checkNets, parseNet, parsePublish, type NetOptions, type PublishOptions } from "../host/net/options.ts";
-import { checkCpus, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
+import type { FeatureName } from "../cpu/features.ts";
+import { checkCpus, checkFeatures, checkMemory, readBootFiles, type BootPlan, type StartOptions } from "../library.ts";
 import type { Transport } from "../machine/machine.ts";
 import { TRACES, type GicChoice, type ThreadsChoice, type TraceKind } from "../machine-protocol.ts";
 import { parseSize } from "./size.ts";
@@ -20,6 +21,7 @@ export const bootArgs = {
   memory: { type: "string", alias: "m", description: "Guest memory, with its unit", default: "512M", valueHint: "SIZE" },
   cpus: { type: "string", alias: "c", description: "CPUs, 1 to 64 (more than 8: version 3 of the interrupt controller, software CPU)", default: "1", valueHint: "N" },
   accel: { type: "string", description: "What executes the guest", default: "auto", valueHint: "auto|software[,engine=translator|interpreter]|hvf" },
+  cpu: { type: "string", description: "Features of the software CPU: a model, then features behind commas; -FEATURE takes one away (default: what costs a guest nothing)", valueHint: "default|max|v8.0|LIST" },
   "smp-threads": { type: "string", description: "A thread for each CPU of the software CPU; off: one CPU at a time", default: "auto", valueHint: "auto|on|off" },
   gic: { type: "string", description: "Version of the interrupt controller; auto is 2 on the software CPU up to 8 CPUs", default: "auto", valueHint: "auto|2|3" },
   deterministic: { type: "boolean", default: false, description: "Time is made of executed instructions, nothing is random: every run without input is the same" },
@@ -60,6 +62,11 @@ export const parseCpus = (text: string): number => checkCpus(/^\d{1,4}$/.test(te
 export function parseGic(text: string): GicChoice {
   if (text !== "auto" && text !== "2" && text !== "3") throw new Failure("HV-USAGE-GIC", `--gic: ${JSON.stringify(text)} is no interrupt controller`, { hint: "auto, 2 or 3" });
   return text === "auto" ? text : text === "2" ? 2 : 3;
+}
+
+/** `--cpu`, or a refusal. */
+export function parseCpu(text: string | undefined): readonly FeatureName[] | undefined {
+  return text === undefined ? undefined : checkFeatures(text);
 }
 
 /** `--smp-threads`, or a refusal. */

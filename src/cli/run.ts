@@ -12,7 +12,7 @@ import type { RunOutcome } from "../machine-protocol.ts";
 import { checkBalloon, openConsoles, openNetworks } from "../library.ts";
 import type { Consoles } from "../consoles.ts";
 import type { Networks } from "../networks.ts";
-import { bootArgs, parseConsoles, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseThreads, parseTransport, readBootArguments } from "./boot-arguments.ts";
+import { bootArgs, parseConsoles, parseDisks, parseGic, parseNets, parseShares, parseTrace, parseCpu, parseThreads, parseTransport, readBootArguments } from "./boot-arguments.ts";
 
 /** How long a guest may take to switch itself off after the power key. */
 const POWER_KEY_MS = 10_000;
@@ -167,6 +167,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
     const transport = parseTransport(given.transport);
     const balloon = checkBalloon(given.balloon, ramSize);
     if (process.stdin.isTTY === true) tell("Ctrl-A x ends, Ctrl-A h helps");
+    const features = parseCpu(given.cpu);
     const gic = gicChoice(accelerator.name, parseGic(given.gic), cpus);
     const networks = await openNetworks(nets, publish, given.deterministic, vsock);
     let consoles: Consoles | undefined;
@@ -177,7 +178,7 @@ const command: CommandDef<typeof bootArgs> = defineCommand({
       throw error;
     }
     for (const one of networks?.published ?? []) tell(`${one.address}:${one.port} is the guest's ${one.protocol} port ${one.guestPort}`);
-    const session = new Session({ networks, consoles, accelerator: accelerator.name, engine: accelerator.engine, gic, smpThreads: parseThreads(given["smp-threads"]), cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
+    const session = new Session({ networks, consoles, accelerator: accelerator.name, engine: accelerator.engine, gic, smpThreads: parseThreads(given["smp-threads"]), features, cpus, ramSize, disks, shares, transport, balloon, rng: given.rng, load, autostart: true, reboot: given.reboot, deterministic: given.deterministic, debugExits: false, trace }, tell, accelerator.why);
     return await session.run();
   },
 });

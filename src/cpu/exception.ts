@@ -1,6 +1,7 @@
 // src/cpu/exception.ts — taking exceptions to EL1 and returning from them.
 // Spec: ARM DDI 0487, D1.3 (exception entry), D1.4 (return), ESR_EL1; shared pseudocode AArch64.TakeException.
 // Left out: EL2 and EL3, AArch32, SError.
+import { Mode } from "./features.ts";
 import type { Cpu } from "./interpret/cpu.ts";
 import { slot } from "./sysreg.ts";
 import { Offset } from "./state.ts";
@@ -40,12 +41,15 @@ const SPSR_SS = 1 << 21;
 const SPSR_IL = 1 << 20;
 const SCTLR_SPAN = 1 << 23;
 
+/** Bit 44. */
+const SCTLR_DSSBS_HI = 1 << (44 - 32);
+
 /** PSTATE in the layout of SPSR_EL1. */
 export function pstate(cpu: Cpu): number {
   const x = cpu.x;
   const el = x[Offset.EL / 4] as number;
   const mode = el === 0 ? 0 : 4 | (x[Offset.SPSEL / 4] as number);
-  return (x[Offset.NZCV / 4] as number) | (x[Offset.DAIF / 4] as number) | mode
+  return (x[Offset.NZCV / 4] as number) | (x[Offset.DAIF / 4] as number) | mode | (x[Offset.MODES / 4] as number)
     | (x[Offset.PAN / 4] !== 0 ? SPSR_PAN : 0) | (x[Offset.SS / 4] !== 0 ? SPSR_SS : 0) | (x[Offset.IL / 4] !== 0 ? SPSR_IL : 0);
 }
 
@@ -55,6 +59,7 @@ export function setPstate(cpu: Cpu, value: number): void {
   x[Offset.NZCV / 4] = value & 0xf000_0000;
   x[Offset.DAIF / 4] = value & SPSR_D_TO_F;
   x[Offset.PAN / 4] = (value & SPSR_PAN) !== 0 ? 1 : 0;
+  x[Offset.MODES / 4] = value & cpu.features.modes;
   x[Offset.SS / 4] = (value & SPSR_SS) !== 0 ? 1 : 0;
   x[Offset.IL / 4] = (value & SPSR_IL) !== 0 ? 1 : 0;
   x[Offset.EL / 4] = (value >> 2) & 3;
@@ -91,6 +96,10 @@ export function enterException(cpu: Cpu, ec: number, iss: number, farLo?: number
   x[Offset.DAIF / 4] = SPSR_D_TO_F;
   x[Offset.SS / 4] = 0;
   x[Offset.IL / 4] = 0;
+  if (cpu.features.modes !== 0) { // DIT stays
+    const speculate = ((x[slot.SCTLR_EL1 / 4 + 1] as number) & SCTLR_DSSBS_HI) !== 0 ? cpu.features.modes & Mode.SSBS : 0;
+    x[Offset.MODES / 4] = ((x[Offset.MODES / 4] as number) & Mode.DIT) | speculate;
+  }
   if (((x[slot.SCTLR_EL1 / 4] as number) & SCTLR_SPAN) === 0 && x[Offset.PAN / 4] === 0) {
     x[Offset.PAN / 4] = 1;
     cpu.panSet();
@@ -124,6 +133,7 @@ export function exceptionReturn(cpu: Cpu): 1 {
   const pan = (spsr & SPSR_PAN) !== 0 ? 1 : 0;
   if (pan !== 0 && x[Offset.PAN / 4] === 0) cpu.panSet();
   x[Offset.PAN / 4] = pan;
+  x[Offset.MODES / 4] = spsr & cpu.features.modes;
   if (legal) {
     x[Offset.EL / 4] = mode >> 2;
     x[Offset.SPSEL / 4] = mode & 1;

@@ -59,6 +59,8 @@ export const Offset = {
   TOLD: 0x1ac,
   /** Room for four registers within one instruction's code. */
   SCRATCH: 0x1b0,
+  /** PSTATE.SSBS, UAO and DIT, each where SPSR_EL1 has it. u32. */
+  MODES: 0x1d0,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */

@@ -6,7 +6,7 @@
 //   el1=ro|wo   the direction that exists at EL1 (otherwise both; a constant is read-only)
 //   mask=HEX    writable bits (otherwise all)      reset=HEX   reset value, or a constant's value (otherwise 0)
 // Every row has a slot in the state struct (state.ts), in the order of this table.
-// Left out: EL2, EL3, AArch32, SVE, SME, MTE, RAS, PAuth, PMU.
+// Registers of optional features are there when features.ts says so. Left out: EL2, EL3, AArch32, SVE, SME, MTE, RAS, PAuth, PMU.
 //
 // The feature set is truthful and chosen for emulation: no speculation (CSV2, CSV3, ECBHB), caches always coherent.
 import { Offset } from "./state.ts";
@@ -24,14 +24,14 @@ const rows = {
   ID_AA64DFR1_EL1:   "3 0  0  5 1  constant",
   ID_AA64AFR0_EL1:   "3 0  0  5 4  constant",
   ID_AA64AFR1_EL1:   "3 0  0  5 5  constant",
-  // AES with PMULL, SHA1, SHA256, CRC32, LSE atomics
-  ID_AA64ISAR0_EL1:  "3 0  0  6 0  constant reset=21_1120",
+  // AES with PMULL, SHA1, SHA256, CRC32; what more there is of these registers says features.ts
+  ID_AA64ISAR0_EL1:  "3 0  0  6 0  constant reset=1_1120",
   ID_AA64ISAR1_EL1:  "3 0  0  6 1  constant",
   ID_AA64ISAR2_EL1:  "3 0  0  6 2  constant",
   // 40-bit physical addresses, 16-bit ASIDs, granules 4K, 16K, 64K
   ID_AA64MMFR0_EL1:  "3 0  0  7 0  constant reset=10_0022",
-  ID_AA64MMFR1_EL1:  "3 0  0  7 1  constant reset=1000_0000_0020_0000", // PAN with AT S1E1RP and S1E1WP; ECBHB
-  ID_AA64MMFR2_EL1:  "3 0  0  7 2  constant reset=1000_0000_0000_0000", // E0PD
+  ID_AA64MMFR1_EL1:  "3 0  0  7 1  constant reset=1000_0000_0000_0000", // ECBHB
+  ID_AA64MMFR2_EL1:  "3 0  0  7 2  constant",
   ID_AA64MMFR3_EL1:  "3 0  0  7 3  constant",
   ID_AA64MMFR4_EL1:  "3 0  0  7 4  constant",
   CTR_EL0:           "3 3  0  0 1  special el0=ro el1=ro reset=9444_c004", // PIPT, IDC, 64-byte lines
@@ -68,10 +68,17 @@ const rows = {
   SPSel:             "3 0  4  2 0  special",
   CurrentEL:         "3 0  4  2 2  special el1=ro",
   PAN:               "3 0  4  2 3  special",
+  UAO:               "3 0  4  2 4  special",
   NZCV:              "3 3  4  2 0  special el0=rw",
   DAIF:              "3 3  4  2 1  special el0=rw",
+  DIT:               "3 3  4  2 5  special el0=rw",
+  SSBS:              "3 3  4  2 6  special el0=rw",
   FPCR:              "3 3  4  4 0  special el0=rw",
   FPSR:              "3 3  4  4 1  special el0=rw",
+
+  // Random numbers: NZCV says whether there was one
+  RNDR:              "3 3  2  4 0  special el0=ro el1=ro",
+  RNDRRS:            "3 3  2  4 1  special el0=ro el1=ro",
 
   // Thread pointers
   TPIDR_EL0:         "3 3 13  0 2  plain el0=rw",

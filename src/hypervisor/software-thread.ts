@@ -7,6 +7,7 @@ import { monotonic } from "../../ffi/kvm.ts";
 import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { Domain } from "../cpu/domain.ts";
+import type { FeatureName } from "../cpu/features.ts";
 import { hear } from "../cpu/hear.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
@@ -59,6 +60,7 @@ export interface SoftwareVcpuMessage {
   readonly clock: SharedArrayBuffer;
   /** Of the clock. */
   readonly frequency: number;
+  readonly features: readonly FeatureName[];
   /** Host address of the bytes of CodeLines. */
   readonly codeLines: number;
   readonly memory: readonly { readonly base: number; readonly pointer: number; readonly size: number; readonly readOnly: boolean }[];
@@ -70,7 +72,7 @@ export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => v
     const memory = new MemoryMap(), peers: Cpu[] = [];
     for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
     memory.codeLines.share(message.codeLines, memory.views.length);
-    const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.frequency, message.clock), instructions, peers, domain });
+    const cpu = new Cpu({ index: message.index, memory, clock: new SharedClock(message.frequency, message.clock), instructions, peers, domain, features: new Set(message.features) });
     peers.push(cpu);
     cpu.engine = Engine.create(cpu);
     if (cpu.engine === undefined) throw new Error("this host refuses generated code to a second thread");

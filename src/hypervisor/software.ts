@@ -2,6 +2,7 @@
 import type { Clock } from "../../devices/device.ts";
 import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
+import { DEFAULT_FEATURES, type Features } from "../cpu/features.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
 import { warmUp } from "../cpu/interpret/warm-up.ts";
@@ -28,8 +29,8 @@ export interface SoftwareThreads {
   readonly bell: SharedArrayBuffer;
   readonly clock: SharedClock;
 }
-/** Makes a VM whose cores read time from `clock`, on a board with this interrupt controller; in turn, or with `threads` at the same time. */
-export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto", gic: 2 | 3 = 2, threads?: SoftwareThreads): Vm { return new SoftwareVm(clock, engine, gic === 3, threads); }
+/** Makes a VM whose cores have these features and read time from `clock`, on a board with this interrupt controller; in turn, or with `threads` at the same time. */
+export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto", gic: 2 | 3 = 2, threads?: SoftwareThreads, features: Features = DEFAULT_FEATURES): Vm { return new SoftwareVm(clock, engine, gic === 3, threads, features); }
 let warm = false;
 /** The core behind a vCPU that this backend made: for tests. */
 export function coreOf(vcpu: Vcpu): Cpu {
@@ -53,7 +54,9 @@ class SoftwareVm implements Vm {
   readonly #threads: SoftwareThreads | undefined;
   readonly #domain: Domain | undefined;
   readonly #remote: RemoteVcpu[] = [];
-  constructor(clock: Clock, choice: EngineChoice, gicv3: boolean, threads: SoftwareThreads | undefined) {
+  readonly #features: Features;
+  constructor(clock: Clock, choice: EngineChoice, gicv3: boolean, threads: SoftwareThreads | undefined, features: Features) {
+    this.#features = features;
     this.#threads = threads;
     this.#domain = threads === undefined ? undefined : new Domain(threads.cpus);
     this.concurrent = threads !== undefined;
@@ -85,7 +88,7 @@ class SoftwareVm implements Vm {
   createVcpu(index: number): Vcpu {
     if (index > 0 && this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
     const domain = this.#threads === undefined ? undefined : new Domain(this.#threads.cpus, index, this.#domain?.shared, this.#threads.crowded ? yieldProcessor : undefined);
-    const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain });
+    const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain, features: this.#features });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
     if (cpu.engine === undefined) {
@@ -104,7 +107,7 @@ class SoftwareVm implements Vm {
     const vcpu = remoteSoftwareVcpu(index, domain);
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, codeLines, memory });
+    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
     vcpu.started();
     this.#remote.push(vcpu);
     this.engine = `translator, ${index + 1} threads`;

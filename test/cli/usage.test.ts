@@ -93,6 +93,13 @@ describe("hv as a process", () => {
     const { code, stderr } = await hv(["run", kernel, "--cpus", "2", "--smp-threads", "on", "--deterministic"]);
     expect([code, stderr]).toEqual([3, expect.stringContaining("--smp-threads on: --deterministic runs one CPU at a time")]);
   });
+  test("--cpu: what it does not know is code 2 and says what there is; random numbers are nothing for --deterministic", async () => {
+    const kernel = put("k", arm64Image());
+    const unknown = await hv(["run", kernel, "--cpu", "max,SVE"]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringMatching(/^hv: --cpu: "SVE" is no feature of the software CPU; default, max or v8\.0, then any of LSE, .*RNG/)]);
+    const { code, stderr } = await hv(["run", kernel, "--cpu", "max", "--deterministic"]);
+    expect([code, stderr]).toEqual([3, expect.stringContaining("--cpu: RNG's numbers are not repeatable")]);
+  });
   test("doctor says what there is, and why the rest is not", async () => {
     const { code, stdout } = await hv(["doctor", "--json"]);
     const found = JSON.parse(stdout) as { apiVersion: number; accelerators: { name: string; available: boolean; why: string }[]; terminal: { stdin: boolean } };

@@ -4,6 +4,7 @@ import { NativeMemory } from "../../ffi/memory.ts";
 import { encode, compile } from "../../src/cpu/a64/pattern.ts";
 import { system } from "../../src/cpu/a64/branch.ts";
 import { pstate } from "../../src/cpu/exception.ts";
+import { parseFeatures, type Features } from "../../src/cpu/features.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { instructions } from "../../src/cpu/interpret/instructions.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
@@ -33,13 +34,14 @@ export class TestCore implements Disposable {
   /** Where `run` puts its instructions, as physical and as virtual address. */
   code: { readonly pa: number; readonly va: bigint } = { pa: CODE, va: BigInt(CODE) };
 
-  constructor(ramSize: number = RAM_SIZE) {
+  /** `cpu`: features, as `--cpu` names them. */
+  constructor(ramSize: number = RAM_SIZE, cpu = "default") {
     this.#memory = NativeMemory.allocate(ramSize);
     this.ram = new DataView(this.#memory.window(0));
     const map = new MemoryMap();
     map.add(RAM, this.#memory, ramSize, false);
     const peers: Cpu[] = [];
-    this.cpu = new Cpu({ index: 0, memory: map, clock: this.clock, instructions, peers });
+    this.cpu = new Cpu({ index: 0, memory: map, clock: this.clock, instructions, peers, features: parseFeatures(cpu) as Features });
     peers.push(this.cpu);
     if (translated) this.cpu.engine = Engine.create(this.cpu, 1);
     this.set("VBAR_EL1", VECTORS);

@@ -88,6 +88,25 @@ beforeEach(() => {
 });
 afterEach(() => core[Symbol.dispose]());
 
+describe("optional features", () => {
+  test.each([16, 20, 24])("an address space of %d bits is walked from the last levels (FEAT_TTST)", bits => {
+    const tables = mmu({ granule: 12, bits });
+    tables.map(0x3000n, 3, DATA);
+    core.write(DATA, 0x1234);
+    expect(load(0x3000n).x(0)).toBe(0x1234n);
+    load(1n << BigInt(bits));
+    expect([core.ec, dfsc()]).toEqual([EC.dataAbort, DFSC.translation]);
+  });
+  test("without FEAT_TTST it is a translation fault of level 0", () => {
+    core[Symbol.dispose]();
+    core = new TestCore(undefined, "v8.0");
+    core.write64(KERNEL_TABLE, BigInt(RAM) | 1n | AF | USER | READ_ONLY);
+    mmu({ granule: 12, bits: 24 });
+    load(0x3000n);
+    expect([core.ec, dfsc()]).toEqual([EC.dataAbort, DFSC.translation]);
+  });
+});
+
 describe("MMU off", () => {
   test("addresses are physical, data is Device memory: a misaligned access faults", () => {
     core.write(DATA, 0x1234);
@@ -351,7 +370,7 @@ describe("TCR_EL1", () => {
     core.step();
     expect([core.ec, core.iss]).toEqual([EC.instructionAbortLower, DFSC.translation]);
   });
-  test.each([15, 40, 63])("an input size that there is not (TnSZ %d) is a translation fault of level 0", tsz => {
+  test.each([15, 49, 63])("an input size that there is not (TnSZ %d) is a translation fault of level 0", tsz => {
     mmu().map(0n, 1, RAM);
     core.msr("TCR_EL1", (core.get("TCR_EL1") & ~63n) | BigInt(tsz));
     load(0n);

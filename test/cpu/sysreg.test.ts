@@ -134,7 +134,7 @@ describe("writing", () => {
 
 // Every word of the space: L, op0, op1, CRn, CRm, op2 with Rt = x9, at both levels.
 describe.each([["EL1", Mode.EL1h], ["EL0", Mode.EL0t]] as const)("all 2^17 words of the system space at %s", (_name, mode) => {
-  beforeEach(() => { core = new TestCore(); });
+  beforeEach(() => { core = new TestCore(undefined, "max"); });
   afterEach(() => core[Symbol.dispose]());
 
   /** Runs one word from a fresh state; how it ended. */

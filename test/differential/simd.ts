@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { encode } from "../../src/cpu/a64/pattern.ts";
+import { CoreFeatures, parseFeatures, type Features } from "../../src/cpu/features.ts";
 import { Cpu, type Instruction } from "../../src/cpu/interpret/cpu.ts";
 import { simdInstructions } from "../../src/cpu/interpret/simd-instructions.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
@@ -21,6 +22,10 @@ const MEMORY_SIZE = 0x200;
 const RECORD_ADDRESS = 0x600000;
 const CODE = 0x400000;
 const TABLE = 0x800000;
+
+/** QEMU's models, and what features of ours they have. */
+type Model = "cortex-a57" | "max";
+const featuresOf: Readonly<Record<Model, Features>> = { "cortex-a57": parseFeatures("v8.0") as Features, max: parseFeatures("max") as Features };
 
 /** Why the comparison cannot be made here, or undefined. */
 export function missing(): string | undefined {
@@ -149,12 +154,12 @@ function makeWord(random: Random, view: DataView): void {
 class Machine {
   readonly #cpu: Cpu;
   readonly #ram: DataView;
-  constructor() {
+  constructor(features: Features) {
     const memory = NativeMemory.allocate(16 << 20);
     this.#ram = new DataView(memory.window(0));
     const map = new MemoryMap();
     map.add(0, memory, 16 << 20, false);
-    this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions: simdInstructions });
+    this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions: simdInstructions, features });
     const x = this.#cpu.x;
     this.#ram.setUint32(TABLE, 0x701, true); // 1 GiB block, access flag, inner shareable, attribute 0
     x[slot.TTBR0_EL1 / 4] = TABLE;
@@ -211,11 +216,11 @@ function describe(name: string, given: DataView, theirs: DataView, ours: DataVie
 export interface Outcome { cases: number; differences: string[] }
 
 /** Runs a batch of records on both; adds what differs to `outcome`. */
-function runBatch(runner: string, machine: Machine, given: Uint8Array<ArrayBuffer>, outcome: Outcome): void {
+function runBatch(runner: string, model: Model, machine: Machine, given: Uint8Array<ArrayBuffer>, outcome: Outcome): void {
   const [from, to] = [`${runner}.in`, `${runner}.out`]; // files: pipes both ways could block each other
   writeFileSync(from, given);
   writeFileSync(to, "");
-  const ran = Bun.spawnSync([QEMU, "-cpu", "cortex-a57", runner], { stdin: Bun.file(from), stdout: Bun.file(to), timeout: 120_000 });
+  const ran = Bun.spawnSync([QEMU, "-cpu", model, runner], { stdin: Bun.file(from), stdout: Bun.file(to), timeout: 120_000 });
   const theirs = readFileSync(to);
   if (theirs.length !== given.length) throw new Error(`the runner stopped after ${theirs.length / RECORD} cases: ${ran.stderr.toString()}`);
   const ours = given.slice();
@@ -231,9 +236,14 @@ function runBatch(runner: string, machine: Machine, given: Uint8Array<ArrayBuffe
 /** Runs `perEncoding` cases of every encoding whose name matches; gives the differences found, one text each. */
 export function compare(runner: string, seed: number, perEncoding: number, only: RegExp = /./): Outcome {
   const random = new Random(seed);
-  const machine = new Machine();
   const outcome: Outcome = { cases: 0, differences: [] };
-  const entries = simdInstructions.filter(e => only.test(e.name));
+  for (const model of ["cortex-a57", "max"] as const) compareEncodings(runner, model, random, perEncoding, only, outcome);
+  return outcome;
+}
+/** Of the encodings that all cores have under cortex-a57, of the others under max. */
+function compareEncodings(runner: string, model: Model, random: Random, perEncoding: number, only: RegExp, outcome: Outcome): void {
+  const machine = new Machine(featuresOf[model]), old = new Set(new CoreFeatures(featuresOf["cortex-a57"]).allowed(simdInstructions));
+  const entries = simdInstructions.filter(e => only.test(e.name) && old.has(e) === (model === "cortex-a57"));
   const group = Math.max(1, Math.floor(20_000 / perEncoding));
   for (let first = 0; first < entries.length; first += group) {
     const part = entries.slice(first, first + group);
@@ -241,21 +251,20 @@ export function compare(runner: string, seed: number, perEncoding: number, only:
     part.forEach((entry, e) => {
       for (let n = 0; n < perEncoding; n++) makeCase(random, entry, new DataView(given.buffer, (e * perEncoding + n) * RECORD, RECORD));
     });
-    runBatch(runner, machine, given, outcome);
+    runBatch(runner, model, machine, given, outcome);
   }
-  return outcome;
 }
 
 /** Runs `count` random words of the SIMD, floating-point and cryptographic space: what is unallocated must be so for both. */
 export function compareWords(runner: string, seed: number, count: number): Outcome {
   const random = new Random(seed);
-  const machine = new Machine();
+  const machine = new Machine(featuresOf["cortex-a57"]);
   const outcome: Outcome = { cases: 0, differences: [] };
   for (let left = count; left > 0; left -= 20_000) {
     const size = Math.min(left, 20_000);
     const given = new Uint8Array(size * RECORD);
     for (let n = 0; n < size; n++) makeWord(random, new DataView(given.buffer, n * RECORD, RECORD));
-    runBatch(runner, machine, given, outcome);
+    runBatch(runner, "cortex-a57", machine, given, outcome);
   }
   return outcome;
 }

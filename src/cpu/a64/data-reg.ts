@@ -30,7 +30,9 @@ export const dataReg = {
   ADCS:     "f 0 1 11010000 mmmmm 000000 nnnnn ddddd",
   SBC:      "f 1 0 11010000 mmmmm 000000 nnnnn ddddd",
   SBCS:     "f 1 1 11010000 mmmmm 000000 nnnnn ddddd",
-  // RMIF, SETF8, SETF16 (FEAT_FlagM)
+  RMIF:     "1 0 1 11010000 iiiiii 00001 nnnnn 0 vvvv", // FEAT_FlagM; v = mask
+  SETF8:    "0 0 1 11010000 000000 00010 nnnnn 0 1101",
+  SETF16:   "0 0 1 11010000 000000 10010 nnnnn 0 1101",
 
   // Conditional compare (register), (immediate)
   CCMN_reg: "f 0 1 11010010 mmmmm cccc 0 0 nnnnn 0 vvvv",

@@ -90,6 +90,13 @@ export const loadStore = {
   LDUMAX:      "gg 111 0 00 l r 1 sssss 0 110 00 NNNNN ttttt",
   LDUMIN:      "gg 111 0 00 l r 1 sssss 0 111 00 NNNNN ttttt",
   SWP:         "gg 111 0 00 l r 1 sssss 1 000 00 NNNNN ttttt",
+  LDAPR:       "gg 111 0 00 1 0 1 11111 1 100 00 NNNNN ttttt", // FEAT_LRCPC
+
+  // Load/store register with acquire RCpc and release, unscaled immediate (FEAT_LRCPC2)
+  STLUR:       "gg 011 0 01 00 0 iiiiiiiii 00 NNNNN ttttt",
+  LDAPUR:      "gg 011 0 01 01 0 iiiiiiiii 00 NNNNN ttttt",
+  LDAPURS_x:   "gg 011 0 01 10 0 iiiiiiiii 00 NNNNN ttttt",
+  LDAPURS_w:   "0g 011 0 01 11 0 iiiiiiiii 00 NNNNN ttttt",
 } as const;
 
 /** The same forms for SIMD&FP registers: q = opc<1> selects the 128-bit form (then gg must be 00). */

@@ -28,7 +28,8 @@ export const simdFp = {
   FMOV_dx:    "1 0 0 11110 01 1 00 111 000000 nnnnn xxxxx",
   FMOV_xtop:  "1 0 0 11110 10 1 01 110 000000 yyyyy ddddd",
   FMOV_topx:  "1 0 0 11110 10 1 01 111 000000 nnnnn xxxxx",
-  // FJCVTZS (FEAT_JSCVT); ftype 11 (FEAT_FP16)
+  FJCVTZS:    "0 0 0 11110 01 1 11 110 000000 yyyyy ddddd", // FEAT_JSCVT
+  // ftype 11 (FEAT_FP16)
 
   // Floating-point data-processing (1 source)
   FMOV:       "000 11110 0g 1 000000 10000 yyyyy xxxxx",
@@ -48,7 +49,11 @@ export const simdFp = {
   FRINTA:     "000 11110 0g 1 001100 10000 yyyyy xxxxx",
   FRINTX:     "000 11110 0g 1 001110 10000 yyyyy xxxxx",
   FRINTI:     "000 11110 0g 1 001111 10000 yyyyy xxxxx",
-  // FRINT32Z, FRINT32X, FRINT64Z, FRINT64X (FEAT_FRINTTS); BFCVT (FEAT_BF16)
+  FRINT32Z:   "000 11110 0g 1 010000 10000 yyyyy xxxxx", // FEAT_FRINTTS
+  FRINT32X:   "000 11110 0g 1 010001 10000 yyyyy xxxxx",
+  FRINT64Z:   "000 11110 0g 1 010010 10000 yyyyy xxxxx",
+  FRINT64X:   "000 11110 0g 1 010011 10000 yyyyy xxxxx",
+  BFCVT:      "000 11110 01 1 000110 10000 yyyyy xxxxx", // FEAT_BF16
 
   // Floating-point compare
   FCMP:       "000 11110 0g 1 zzzzz 00 1000 yyyyy 00 000",

@@ -86,8 +86,24 @@ export const simdThree = {
   FCMGT_v:     "0 q 1 01110 1g 1 zzzzz 11100 1 yyyyy xxxxx",
   FACGT_v:     "0 q 1 01110 1g 1 zzzzz 11101 1 yyyyy xxxxx",
   FMINP_v:     "0 q 1 01110 1g 1 zzzzz 11110 1 yyyyy xxxxx",
-  // FMLAL, FMLSL (FEAT_FHM); three same (FP16) (FEAT_FP16); three same extra: SQRDMLAH, SQRDMLSH (FEAT_RDM),
-  // SDOT, UDOT (FEAT_DotProd), FCMLA, FCADD (FEAT_FCMA), SMMLA (FEAT_I8MM), BFDOT (FEAT_BF16)
+  // FMLAL, FMLSL (FEAT_FHM); three same (FP16) (FEAT_FP16)
+
+  // Advanced SIMD three same extra (r = rot; FEAT_RDM, FEAT_DotProd, FEAT_I8MM, FEAT_FCMA, FEAT_BF16)
+  SQRDMLAH_v:  "0 q 1 01110 gg 0 zzzzz 1 0000 1 yyyyy xxxxx",
+  SQRDMLSH_v:  "0 q 1 01110 gg 0 zzzzz 1 0001 1 yyyyy xxxxx",
+  SDOT_v:      "0 q 0 01110 10 0 zzzzz 1 0010 1 yyyyy xxxxx",
+  UDOT_v:      "0 q 1 01110 10 0 zzzzz 1 0010 1 yyyyy xxxxx",
+  USDOT_v:     "0 q 0 01110 10 0 zzzzz 1 0011 1 yyyyy xxxxx",
+  SMMLA:       "0 1 0 01110 10 0 zzzzz 1 0100 1 yyyyy xxxxx",
+  UMMLA:       "0 1 1 01110 10 0 zzzzz 1 0100 1 yyyyy xxxxx",
+  USMMLA:      "0 1 0 01110 10 0 zzzzz 1 0101 1 yyyyy xxxxx",
+  FCMLA_v:     "0 q 1 01110 1g 0 zzzzz 1 10rr 1 yyyyy xxxxx",
+  FCADD_v:     "0 q 1 01110 1g 0 zzzzz 1 11r0 1 yyyyy xxxxx",
+  BFMMLA:      "0 1 1 01110 01 0 zzzzz 1 1101 1 yyyyy xxxxx",
+  BFDOT_v:     "0 q 1 01110 01 0 zzzzz 1 1111 1 yyyyy xxxxx",
+  BFMLAL_v:    "0 q 1 01110 11 0 zzzzz 1 1111 1 yyyyy xxxxx",
+  SQRDMLAH_s:  "01 1 11110 gg 0 zzzzz 1 0000 1 yyyyy xxxxx",
+  SQRDMLSH_s:  "01 1 11110 gg 0 zzzzz 1 0001 1 yyyyy xxxxx",
 
   // Advanced SIMD scalar three same
   SQADD_s:     "01 0 11110 gg 1 zzzzz 00001 1 yyyyy xxxxx",
@@ -175,7 +191,19 @@ export const simdThree = {
   FMUL_ve:     "0 q 0 01111 1g l zzzzz 1001 h 0 yyyyy xxxxx",
   FMULX_ve:    "0 q 1 01111 1g l zzzzz 1001 h 0 yyyyy xxxxx",
 
+  SQRDMLAH_ve: "0 q 1 01111 gg l zzzzz 1101 h 0 yyyyy xxxxx",
+  SQRDMLSH_ve: "0 q 1 01111 gg l zzzzz 1111 h 0 yyyyy xxxxx",
+  SDOT_ve:     "0 q 0 01111 10 l zzzzz 1110 h 0 yyyyy xxxxx",
+  UDOT_ve:     "0 q 1 01111 10 l zzzzz 1110 h 0 yyyyy xxxxx",
+  SUDOT_ve:    "0 q 0 01111 00 l zzzzz 1111 h 0 yyyyy xxxxx",
+  USDOT_ve:    "0 q 0 01111 10 l zzzzz 1111 h 0 yyyyy xxxxx",
+  BFDOT_ve:    "0 q 0 01111 01 l zzzzz 1111 h 0 yyyyy xxxxx",
+  BFMLAL_ve:   "0 q 0 01111 11 l zzzzz 1111 h 0 yyyyy xxxxx",
+  FCMLA_ve:    "0 1 1 01111 10 0 zzzzz 0 rr 1 h 0 yyyyy xxxxx",
+
   // Advanced SIMD scalar x indexed element
+  SQRDMLAH_se: "01 1 11111 gg l zzzzz 1101 h 0 yyyyy xxxxx",
+  SQRDMLSH_se: "01 1 11111 gg l zzzzz 1111 h 0 yyyyy xxxxx",
   SQDMLAL_se:  "01 0 11111 gg l zzzzz 0011 h 0 yyyyy xxxxx",
   SQDMLSL_se:  "01 0 11111 gg l zzzzz 0111 h 0 yyyyy xxxxx",
   SQDMULL_se:  "01 0 11111 gg l zzzzz 1011 h 0 yyyyy xxxxx",

@@ -68,7 +68,12 @@ export const simdTwo = {
   URSQRTE_v:   "0 q 1 01110 10 10000 11100 10 yyyyy xxxxx",
   FRSQRTE_v:   "0 q 1 01110 1g 10000 11101 10 yyyyy xxxxx",
   FSQRT_v:     "0 q 1 01110 1g 10000 11111 10 yyyyy xxxxx",
-  // FRINT32Z, FRINT64Z, ... (FEAT_FRINTTS); BFCVTN (FEAT_BF16); the half-precision table (FEAT_FP16)
+  FRINT32Z_v:  "0 q 0 01110 0g 10000 11110 10 yyyyy xxxxx", // FEAT_FRINTTS
+  FRINT32X_v:  "0 q 1 01110 0g 10000 11110 10 yyyyy xxxxx",
+  FRINT64Z_v:  "0 q 0 01110 0g 10000 11111 10 yyyyy xxxxx",
+  FRINT64X_v:  "0 q 1 01110 0g 10000 11111 10 yyyyy xxxxx",
+  BFCVTN:      "0 q 0 01110 10 10000 10110 10 yyyyy xxxxx", // FEAT_BF16
+  // the half-precision table (FEAT_FP16)
 
   // Advanced SIMD scalar two-register miscellaneous
   SUQADD_s:    "01 0 11110 gg 10000 00011 10 yyyyy xxxxx",

@@ -1,6 +1,6 @@
 // src/cpu/fp/convert.ts — between formats, to and from integers and fixed point, to integral values.
 // Spec: ARM DDI 0487, shared pseudocode FPConvert, FPConvertNaN, FPToFixed, FixedToFP, FPRoundInt.
-import { F16, type Format, type FpEnv, Fpcr, Fpsr, Rounding, infinity, isNaN, processNaN, round, roundingMode, unpack, zero } from "./format.ts";
+import { F16, F64, type Format, type FpEnv, Fpcr, Fpsr, Rounding, infinity, isNaN, powerOfTwo, processNaN, round, roundingMode, unpack, zero } from "./format.ts";
 
 /** FPConvert. `mode` differs from FPCR's for FCVTXN (round to odd). */
 export function fpConvert(from: Format, to: Format, env: FpEnv, bits: bigint, mode: number = roundingMode(env)): bigint {
@@ -50,6 +50,36 @@ export function fpRoundInt(f: Format, env: FpEnv, bits: bigint, mode: number, ex
   const { value, inexact } = integral(u.sign, u.mant, u.exp, mode);
   if (inexact && exact) env.fpsr |= Fpsr.IXC;
   return value === 0n ? zero(f, u.sign) : round(f, env, u.sign, value, 0);
+}
+
+/** FPRoundIntN: as `fpRoundInt`, to a number that an integer of `width` bits holds, else the least one. Says when a value changed. */
+export function fpRoundIntN(f: Format, env: FpEnv, bits: bigint, mode: number, width: number): bigint {
+  const u = unpack(f, bits, env);
+  if (u.kind === "zero") return zero(f, u.sign);
+  if (u.kind === "nonzero") {
+    const { value, inexact } = integral(u.sign, u.mant, u.exp, mode), limit = 1n << BigInt(width - 1);
+    if (value < limit || (value === limit && u.sign)) {
+      if (inexact) env.fpsr |= Fpsr.IXC;
+      return value === 0n ? zero(f, u.sign) : round(f, env, u.sign, value, 0);
+    }
+  }
+  env.fpsr |= Fpsr.IOC;
+  return powerOfTwo(f, true, width - 1, false);
+}
+
+/** FPToFixedJS: a double modulo 2^32, and whether the integer is the double (-0 is none). */
+export function fpToFixedJS(env: FpEnv, bits: bigint): { readonly value: number; readonly exact: boolean } {
+  const u = unpack(F64, bits, env);
+  if (u.kind === "zero") return { value: 0, exact: !u.sign };
+  if (u.kind !== "nonzero") {
+    env.fpsr |= Fpsr.IOC;
+    return { value: 0, exact: false };
+  }
+  const { value, inexact } = integral(u.sign, u.mant, u.exp, Rounding.ZERO), signed = u.sign ? -value : value;
+  const fits = signed >= -0x8000_0000n && signed <= 0x7fff_ffffn;
+  if (!fits) env.fpsr |= Fpsr.IOC;
+  else if (inexact) env.fpsr |= Fpsr.IXC;
+  return { value: Number(BigInt.asIntN(32, signed)), exact: fits && !inexact };
 }
 
 /** FPToFixed: an integer of `width` bits holding the value times 2^fbits, saturated. Unsigned bit pattern. */

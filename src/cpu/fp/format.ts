@@ -7,8 +7,8 @@
 export const Fpcr = { AHP: 0x0400_0000, DN: 0x0200_0000, FZ: 0x0100_0000, RMODE: 0x00c0_0000, RMODE_SHIFT: 22 } as const;
 /** FPSR cumulative flags: invalid, divide by zero, overflow, underflow, inexact, input denormal; and saturation. */
 export const Fpsr = { IOC: 0x01, DZC: 0x02, OFC: 0x04, UFC: 0x08, IXC: 0x10, IDC: 0x80, QC: 0x0800_0000 } as const;
-/** Rounding modes: FPCR.RMode's four, then those that only instructions name. */
-export const Rounding = { EVEN: 0, UP: 1, DOWN: 2, ZERO: 3, AWAY: 4, ODD: 5 } as const;
+/** Rounding modes: FPCR.RMode's four, then those that only instructions name; of the last two one never overflows to infinity. */
+export const Rounding = { EVEN: 0, UP: 1, DOWN: 2, ZERO: 3, AWAY: 4, ODD: 5, ODD_INFINITE: 6 } as const;
 
 /** The control bits an operation obeys and the flags it raises: one per CPU, refreshed from FPCR and FPSR. */
 export class FpEnv {
@@ -44,6 +44,7 @@ function format(exp: number, frac: number): Format {
   };
 }
 export const F16: Format = format(5, 10);
+export const BF16: Format = format(8, 7);
 export const F32: Format = format(8, 23);
 export const F64: Format = format(11, 52);
 
@@ -117,6 +118,7 @@ export function round(f: Format, env: FpEnv, sign: boolean, mant: bigint, exp: n
     case Rounding.UP: up = inexact && !sign; overflowToInfinity = !sign; break;
     case Rounding.DOWN: up = inexact && sign; overflowToInfinity = sign; break;
     case Rounding.AWAY: up = half; break;
+    case Rounding.ODD_INFINITE: break;
     default: overflowToInfinity = false; // ZERO, ODD
   }
   if (up) {
@@ -128,7 +130,7 @@ export function round(f: Format, env: FpEnv, sign: boolean, mant: bigint, exp: n
       biased++;
     }
   }
-  if (mode === Rounding.ODD && inexact) kept |= 1n;
+  if (mode >= Rounding.ODD && inexact) kept |= 1n;
   const alternative = f === F16 && (env.fpcr & Fpcr.AHP) !== 0;
   if (alternative && biased >= 2 ** f.exp) { // no infinities there: saturate
     env.fpsr |= Fpsr.IOC;

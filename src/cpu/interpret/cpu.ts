@@ -17,6 +17,8 @@ import { CpuState, Offset } from "../state.ts";
 import type { MemoryMap } from "../memory-map.ts";
 import type { Encoding } from "../a64/pattern.ts";
 import { enterException, EC } from "../exception.ts";
+import { CoreFeatures, Mode } from "../features.ts";
+import type { CpuWires } from "./wires.ts";
 import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
 import { executeDebugged, SelfHostedDebug, takeWatchpoint } from "./debug.ts";
 import { CONDITIONS, execute } from "./hot.ts";
@@ -54,18 +56,6 @@ const ICOUNT = Offset.ICOUNT / 8;
 const CPACR = slot.CPACR_EL1 / 4;
 const SCTLR = slot.SCTLR_EL1 / 4;
 
-/** What a core is wired to. */
-export interface CpuWires {
-  readonly index: number;
-  readonly memory: MemoryMap;
-  readonly clock: Clock;
-  readonly instructions: readonly Instruction[];
-  /** All cores of the machine, this one included: inner-shareable TLB maintenance reaches them. */
-  readonly peers: readonly Cpu[];
-  /** The cores in other threads, when each has its own; `peers` then is this one alone. */
-  readonly domain?: Domain | undefined;
-}
-
 export class Cpu {
   readonly state: CpuState;
   /** General registers: lo at 2r, hi at 2r + 1; see state.ts. The same array reaches every other word of the state. */
@@ -79,6 +69,7 @@ export class Cpu {
   readonly peers: readonly Cpu[];
   readonly domain: Domain | undefined;
   readonly debug: SelfHostedDebug;
+  readonly features: CoreFeatures;
   /** Second results of helpers: a 64-bit value as two signed halves. */
   lo = 0;
   hi = 0;
@@ -133,7 +124,9 @@ export class Cpu {
     this.clock = wires.clock;
     this.tlb = new Tlb(this.x);
     this.walker = new Walker(this.x, wires.memory);
-    this.words = new DecodedWords(wires.instructions);
+    this.features = new CoreFeatures(wires.features);
+    this.walker.small = this.features.has("TTST");
+    this.words = new DecodedWords(this.features.allowed(wires.instructions));
     this.debug = new SelfHostedDebug(this.x);
     this.reset();
   }
@@ -146,6 +139,7 @@ export class Cpu {
       x[slot[name] / 4] = sysregs[name].resetLo;
       x[slot[name] / 4 + 1] = sysregs[name].resetHi;
     }
+    this.features.identify(x);
     x[DAIF] = 0x3c0;
     x[EL] = 1;
     x[SPSEL] = 1;
@@ -351,8 +345,9 @@ export class Cpu {
     return log2 === 3 ? this.store64(lo, hi, valueLo, valueHi) : log2 === 2 ? this.store32(lo, hi, valueLo)
       : log2 === 0 ? this.store8(lo, hi, valueLo) : this.store16(lo, hi, valueLo);
   }
-  /** The accesses up to `asSelf` have EL0's rights (LDTR and its kin). */
+  /** The accesses up to `asSelf` have EL0's rights (LDTR and its kin), but with UAO at EL1. */
   asUser(): void {
+    if (((this.x[Offset.MODES / 4] as number) & Mode.UAO) !== 0 && this.x[EL] === 1) return;
     this.#dataEl = 0;
     this.dataTlb = Offset.TLB_EL0 / 4;
   }

@@ -3,6 +3,9 @@
 import type { crypto } from "../a64/crypto.ts";
 import type { Handlers } from "../a64/pattern.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
+import {
+  bcax, eor3, rax1, sha512h, sha512h2, sha512su0, sha512su1, sm3, sm3partw1, sm3partw2, sm3ss1, sm3tt1, sm3tt2, sm4e, sm4ekey, xar,
+} from "./crypto-extra.ts";
 import { A, B, D, R, loadV, ready, storeV } from "./vector.ts";
 
 /** Product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1. */
@@ -114,6 +117,10 @@ const hash256 = (first: boolean): On<Three> => (cpu, f) => {
 };
 
 export const interpretCrypto: Handlers<typeof crypto, Cpu, Result> = {
+  SHA512H: sha512h, SHA512H2: sha512h2, SHA512SU0: sha512su0, SHA512SU1: sha512su1, EOR3: eor3, BCAX: bcax, RAX1: rax1, XAR: xar,
+  SM3SS1: sm3ss1, SM3PARTW1: sm3partw1, SM3PARTW2: sm3partw2, SM3TT1A: sm3tt1(sm3.parity), SM3TT1B: sm3tt1(sm3.majority),
+  SM3TT2A: sm3tt2(sm3.parity), SM3TT2B: sm3tt2(sm3.choose), SM4E: sm4e, SM4EKEY: sm4ekey,
+
   AESE: round(box, 1), AESD: round(inverseBox, 3), AESMC: mix(by2, by3, undefined, undefined), AESIMC: mix(by14, by11, by13, by9),
 
   SHA1C: sha1(choose), SHA1P: sha1(parity), SHA1M: sha1(majority),

@@ -314,4 +314,20 @@ export const interpretDataReg: Handlers<typeof dataReg, Cpu, Result> = {
     }
     return Next;
   },
+  RMIF: (cpu, f) => {
+    const lo = cpu.x[2 * f.n] as number, hi = cpu.x[2 * f.n + 1] as number;
+    const from = f.i & 32 ? hi : lo, next = f.i & 32 ? lo : hi, by = f.i & 31;
+    const turned = by === 0 ? from : (from >>> by) | (next << (32 - by));
+    cpu.nzcv = (cpu.nzcv & ~(f.v << 28)) | ((turned & f.v) << 28);
+    return Next;
+  },
+  SETF8: (cpu, f) => setFlagsOf(cpu, cpu.x[2 * f.n] as number, 8),
+  SETF16: (cpu, f) => setFlagsOf(cpu, cpu.x[2 * f.n] as number, 16),
 };
+
+/** NZV of a sum in the lower `bits`: V when the bit above them is not their sign. */
+function setFlagsOf(cpu: Cpu, v: number, bits: number): Result {
+  const sign = (v >>> (bits - 1)) & 1, above = (v >>> bits) & 1;
+  cpu.nzcv = (cpu.nzcv & 0x2000_0000) | (sign << 31) | ((v << (32 - bits)) === 0 ? 0x4000_0000 : 0) | ((sign ^ above) << 28);
+  return Next;
+}

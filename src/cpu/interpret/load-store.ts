@@ -136,9 +136,26 @@ function storePair(cpu: Cpu, f: PairForm, offset: number, back: number): Result 
 const pairOffset = (f: { g: number; i: number }): number => signed7(f.i) * (4 << f.g);
 
 /** An address that must be a multiple of the size, whatever SCTLR.A says (exclusives, atomics, acquire/release). */
-function aligned(cpu: Cpu, N: number, size: number, write: boolean): Result {
-  if (base(cpu, N, 0)) return spFault(cpu);
+function aligned(cpu: Cpu, N: number, size: number, write: boolean, offset = 0): Result {
+  if (base(cpu, N, offset)) return spFault(cpu);
   return (addressLo & (size - 1)) !== 0 ? cpu.alignmentFault(write, addressLo, addressHi) : Next;
+}
+
+/** LDAR and its kin. */
+function loadOrdered(cpu: Cpu, f: { g: number; N: number; t: number }, offset: number, extend: number): Result {
+  const a = aligned(cpu, f.N, 1 << f.g, false, offset);
+  if (a !== Next) return a;
+  const r = cpu.load(f.g, addressLo, addressHi);
+  if (r !== Next) return r;
+  if (extend !== 0) signExtend(cpu, f.g, extend === signed64);
+  cpu.setX(f.t, cpu.lo, cpu.hi);
+  return Next;
+}
+function storeOrdered(cpu: Cpu, f: { g: number; N: number; t: number }, offset: number): Result {
+  const a = aligned(cpu, f.N, 1 << f.g, true, offset);
+  const r = a !== Next ? a : cpu.store(f.g, addressLo, addressHi, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
+  cpu.fence(); // before a later LDAR
+  return r;
 }
 
 /** Load exclusive: one register of 2^g bytes, or two (u given) of 2^g bytes each; arms the monitor. */
@@ -345,20 +362,13 @@ export const interpretLoadStore: Handlers<typeof loadStore, Cpu, Result> = {
   LDXP: (cpu, f) => loadExclusive(cpu, 2 + f.g, f.N, f.t, f.u),
   LDAXP: (cpu, f) => loadExclusive(cpu, 2 + f.g, f.N, f.t, f.u),
 
-  STLR: (cpu, f) => {
-    const a = aligned(cpu, f.N, 1 << f.g, true);
-    const r = a !== Next ? a : cpu.store(f.g, addressLo, addressHi, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
-    cpu.fence(); // before a later LDAR
-    return r;
-  },
-  LDAR: (cpu, f) => {
-    const a = aligned(cpu, f.N, 1 << f.g, false);
-    if (a !== Next) return a;
-    const r = cpu.load(f.g, addressLo, addressHi);
-    if (r !== Next) return r;
-    cpu.setX(f.t, cpu.lo, cpu.hi);
-    return Next;
-  },
+  STLR: (cpu, f) => storeOrdered(cpu, f, 0),
+  LDAR: (cpu, f) => loadOrdered(cpu, f, 0, 0),
+  LDAPR: (cpu, f) => loadOrdered(cpu, f, 0, 0),
+  STLUR: (cpu, f) => storeOrdered(cpu, f, signed9(f.i)),
+  LDAPUR: (cpu, f) => loadOrdered(cpu, f, signed9(f.i), 0),
+  LDAPURS_x: (cpu, f) => (f.g === 3 ? cpu.undefined() : loadOrdered(cpu, f, signed9(f.i), signed64)),
+  LDAPURS_w: (cpu, f) => loadOrdered(cpu, f, signed9(f.i), signed32),
 
   CAS: (cpu, f) => {
     const a = aligned(cpu, f.N, 1 << f.g, true);

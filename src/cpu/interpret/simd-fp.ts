@@ -3,12 +3,13 @@
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { fpCompare } from "../fp/arithmetic.ts";
-import { fixedToFp, fpConvert, fpToFixed } from "../fp/convert.ts";
+import { fixedToFp, fpConvert, fpRoundIntN, fpToFixed, fpToFixedJS } from "../fp/convert.ts";
 import { F16, F32, F64, Fpcr, type Format, Rounding, roundingMode } from "../fp/format.ts";
 import { hostRounds, narrow } from "../fp/host.ts";
 import { Offset } from "../state.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
 import { Fp, bitsOf, formatOf, hostInteger, mapFp, mapMulAdd, mapRound, mapSqrt, setBits, setFromInteger, type FpOp } from "./fp-lanes.ts";
+import { bfConvert } from "./simd-extra.ts";
 import { fpImmediate32, fpImmediate64 } from "./simd-move.ts";
 import { A, B, D, R, begin, end, env, loadV, ready, storeV } from "./vector.ts";
 
@@ -51,6 +52,17 @@ const roundTo = (mode: number | undefined, exact = false): On<Unary> => (cpu, f)
   loadV(cpu, A, f.y);
   R.clear();
   mapRound(mode ?? roundingMode(env), exact, 1, f.g);
+  return result(cpu, f);
+};
+
+/** As far as an integer of `width` bits holds it. */
+const roundToWidth = (mode: number | undefined, width: number): On<Unary> => (cpu, f) => {
+  const r = ready(cpu, false);
+  if (r !== Next) return r;
+  begin(cpu);
+  loadV(cpu, A, f.y);
+  R.clear();
+  setBits(R, f.g, 0, fpRoundIntN(formatOf(f.g), env, bitsOf(A, f.g, 0), mode ?? roundingMode(env), width));
   return result(cpu, f);
 };
 
@@ -236,6 +248,19 @@ export const interpretSimdFp: Handlers<typeof simdFp, Cpu, Result> = {
     mapSqrt(1, f.g);
     return result(cpu, f);
   },
+  FJCVTZS: (cpu, f) => {
+    const r = ready(cpu, false);
+    if (r !== Next) return r;
+    begin(cpu);
+    loadV(cpu, A, f.y);
+    const { value, exact } = fpToFixedJS(env, bitsOf(A, 1, 0));
+    cpu.setW(f.d, value);
+    cpu.nzcv = exact ? 0x4000_0000 : 0;
+    end(cpu);
+    return Next;
+  },
+  FRINT32Z: roundToWidth(Rounding.ZERO, 32), FRINT32X: roundToWidth(undefined, 32), FRINT64Z: roundToWidth(Rounding.ZERO, 64),
+  FRINT64X: roundToWidth(undefined, 64), BFCVT: bfConvert,
   FCVT_ds: convert(F32, F64), FCVT_hs: convert(F32, F16), FCVT_sd: convert(F64, F32), FCVT_hd: convert(F64, F16), FCVT_sh: convert(F16, F32),
   FCVT_dh: convert(F16, F64),
   FRINTN: roundTo(Rounding.EVEN), FRINTP: roundTo(Rounding.UP), FRINTM: roundTo(Rounding.DOWN), FRINTZ: roundTo(Rounding.ZERO),

@@ -3,6 +3,9 @@
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdThree } from "../a64/simd-three.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
+import {
+  bfDot, bfDotByElement, bfMatrix, bfMulAddLong, bfMulAddLongByElement, complexAdd, complexByElement, complexMultiply, dot, dotByElement, matrix,
+} from "./simd-extra.ts";
 import { Fp, Test, mapFp, mapFpPairs, mapMulAdd, mapTest, type FpOp, type FpTest } from "./fp-lanes.ts";
 import {
   A, B, D, R, type LaneOp, begin, broadcast, end, loadV, mapLanes, mapLong, mapNarrow, mapPairs, mapWide, noWide, ready, satS, satS64, satU,
@@ -60,6 +63,12 @@ const shiftSaturating = (signed: boolean, rounding: boolean): LaneOp =>
 const doublingHigh = (rounding: boolean): LaneOp => lane(true, (a, b, _, bits) => {
   if (bits === 32) return satS(Number((2n * BigInt(a) * BigInt(b) + (rounding ? 0x8000_0000n : 0n)) >> 32n), 32);
   return satS(floor((2 * a * b + (rounding ? 2 ** (bits - 1) : 0)) / 2 ** bits), bits);
+});
+
+/** SQRDMLAH, SQRDMLSH: D plus or minus twice the product, rounded to the high half. */
+const doublingHighTo = (sign: 1 | -1): LaneOp => lane(true, (a, b, d, bits) => {
+  if (bits === 32) return satS(Number(((BigInt(d) << 32n) + 2n * BigInt(sign * a) * BigInt(b) + 0x8000_0000n) >> 32n), 32);
+  return satS(floor((d * 2 ** bits + sign * 2 * a * b + 2 ** (bits - 1)) / 2 ** bits), bits);
 });
 
 /** Carry-less product of two bytes. */
@@ -293,6 +302,16 @@ export const interpretSimdThree: Handlers<typeof simdThree, Cpu, Result> = {
   FCMGE_v: fpVector(compare(Test.ge)), FACGE_v: fpVector(compare(Test.age)), FMAXP_v: fpVector(pairs(Fp.max)), FDIV_v: fpVector(lanes(Fp.div)),
   FMINNMP_v: fpVector(pairs(Fp.minnm)), FABD_v: fpVector(lanes(Fp.abd)), FCMGT_v: fpVector(compare(Test.gt)),
   FACGT_v: fpVector(compare(Test.agt)), FMINP_v: fpVector(pairs(Fp.min)),
+
+  SQRDMLAH_v: vector(doublingHighTo(1), HS), SQRDMLSH_v: vector(doublingHighTo(-1), HS),
+  SDOT_v: dot(true, true), UDOT_v: dot(false, false), USDOT_v: dot(false, true),
+  SMMLA: matrix(true, true), UMMLA: matrix(false, false), USMMLA: matrix(false, true), FCMLA_v: complexMultiply, FCADD_v: complexAdd,
+  BFMMLA: bfMatrix, BFDOT_v: bfDot, BFMLAL_v: bfMulAddLong,
+  SQRDMLAH_s: scalar(doublingHighTo(1), HS), SQRDMLSH_s: scalar(doublingHighTo(-1), HS),
+  SQRDMLAH_ve: byElement(doublingHighTo(1)), SQRDMLSH_ve: byElement(doublingHighTo(-1)),
+  SDOT_ve: dotByElement(true, true), UDOT_ve: dotByElement(false, false), SUDOT_ve: dotByElement(true, false), USDOT_ve: dotByElement(false, true),
+  BFDOT_ve: bfDotByElement, BFMLAL_ve: bfMulAddLongByElement, FCMLA_ve: complexByElement,
+  SQRDMLAH_se: scalarByElement(doublingHighTo(1), mapLanes), SQRDMLSH_se: scalarByElement(doublingHighTo(-1), mapLanes),
 
   SQADD_s: scalar(sqadd, BHSD), SQSUB_s: scalar(sqsub, BHSD), CMGT_s: scalar64(greater(true)), CMGE_s: scalar64(greaterEqual(true)),
   SSHL_s: scalar64(shift(true, false)), SQSHL_s: scalar(shiftSaturating(true, false), BHSD), SRSHL_s: scalar64(shift(true, true)),

@@ -2,11 +2,12 @@
 // Spec: ARM DDI 0487, C7.2, each instruction's "Operation".
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdTwo } from "../a64/simd-two.ts";
-import { fpConvert } from "../fp/convert.ts";
+import { fpConvert, fpRoundIntN } from "../fp/convert.ts";
 import { fpRecipEstimate, fpRecpX, fpRSqrtEstimate, unsignedRecipEstimate, unsignedRSqrtEstimate } from "../fp/estimate.ts";
 import { F16, F32, F64, Rounding, roundingMode } from "../fp/format.ts";
 import { hostRounds, narrow as toSingle } from "../fp/host.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
+import { bfConvertNarrow } from "./simd-extra.ts";
 import {
   Fp, Test, mapFromInteger, mapRound, mapSqrt, mapTest, mapToInteger, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary,
 } from "./fp-lanes.ts";
@@ -176,6 +177,8 @@ const fpScalar = (run: Run): On<Scalar> => (cpu, f) => {
 const unary = (op: FpUnary): Run => (count, g) => mapUnary(op, count, g);
 const roundTo = (mode: number): Run => (count, g) => mapRound(mode, false, count, g);
 const roundCurrent = (exact: boolean): Run => (count, g) => mapRound(roundingMode(env), exact, count, g);
+/** As far as integers of `width` bits hold it. */
+const roundToWidth = (mode: number | undefined, width: number): Run => (count, g) => mapUnary((f, e, a) => fpRoundIntN(f, e, a, mode ?? roundingMode(e), width), count, g);
 const toInteger = (mode: number, unsigned: boolean): Run => (count, g) => mapToInteger(mode, unsigned, count, g);
 const fromInteger = (unsigned: boolean): Run => (count, g) => mapFromInteger(unsigned, count, g);
 const compareZero = (test: FpTest): Run => (count, g) => {
@@ -275,6 +278,8 @@ export const interpretSimdTwo: Handlers<typeof simdTwo, Cpu, Result> = {
 
   FCVTN_v: fcvtn, FCVTL_v: fcvtl,
   FRINTN_v: fpVector(roundTo(Rounding.EVEN)), FRINTM_v: fpVector(roundTo(Rounding.DOWN)), FRINTP_v: fpVector(roundTo(Rounding.UP)),
+  FRINT32Z_v: fpVector(roundToWidth(Rounding.ZERO, 32)), FRINT32X_v: fpVector(roundToWidth(undefined, 32)),
+  FRINT64Z_v: fpVector(roundToWidth(Rounding.ZERO, 64)), FRINT64X_v: fpVector(roundToWidth(undefined, 64)), BFCVTN: bfConvertNarrow,
   FRINTZ_v: fpVector(roundTo(Rounding.ZERO)), FRINTA_v: fpVector(roundTo(Rounding.AWAY)), FRINTX_v: fpVector(roundCurrent(true)),
   FRINTI_v: fpVector(roundCurrent(false)),
   FCVTNS_v: fpVector(toInteger(Rounding.EVEN, false)), FCVTMS_v: fpVector(toInteger(Rounding.DOWN, false)),

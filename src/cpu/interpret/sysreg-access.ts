@@ -6,6 +6,7 @@ import { ZR } from "../a64/pattern.ts";
 import { slot, sysregs, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
+import { Mode } from "../features.ts";
 import { Jump, Next, type Cpu, type Result } from "./cpu.ts";
 
 /** What an access gives when EL0 may not make it: whoever asked traps it to EL1. */
@@ -34,6 +35,10 @@ const SCTLR_UMA = 1 << 9, SCTLR_UCT = 1 << 15, SCTLR_DZE = 1 << 14;
 /** M, A, C, SA, SA0, UMA, I, DZE, UCT, nTWI, nTWE, WXN, SPAN, E0E and EE (fixed little), UCI; RES1 bits stay. */
 const SCTLR_WRITABLE = 0x048d_d21f;
 const SCTLR_RES1 = 0x3050_0980;
+/** RES1 without FEAT_PAN. */
+const SCTLR_SPAN = 1 << 23;
+/** Bit 44. */
+const SCTLR_DSSBS_HI = 1 << 12;
 
 /** A register kept in the state whose change ends what the TLB knows. */
 const translation = (name: SpecialName): Special => ({
@@ -127,6 +132,23 @@ const debug = (name: DebugName): Special => ({
 type DebugName = "MDSCR_EL1" | `DBG${"B" | "W"}${"V" | "C"}R${0 | 1}_EL1`;
 const OSLSR_OSLK = 2;
 
+/** A PSTATE bit of an optional feature. */
+const mode = (name: "UAO" | "DIT" | "SSBS"): Special => ({
+  read: cpu => value(cpu, (cpu.x[word(Offset.MODES)] as number) & Mode[name]),
+  write: (cpu, lo) => {
+    cpu.x[word(Offset.MODES)] = ((cpu.x[word(Offset.MODES)] as number) & ~Mode[name]) | (lo & Mode[name]);
+    return Next;
+  },
+});
+/** RNDR, RNDRRS: the host's random numbers, of which there are always some: NZCV is 0. */
+const random: Special = {
+  read: cpu => {
+    const [lo, hi] = crypto.getRandomValues(new Int32Array(2)) as unknown as [number, number];
+    cpu.nzcv = 0;
+    return value(cpu, lo, hi);
+  },
+};
+
 export const specials: { readonly [K in SpecialName]: Special } = {
   MPIDR_EL1: { read: cpu => value(cpu, 0x8000_0000 | affinityOf(cpu.index)) },
   CTR_EL0: {
@@ -138,10 +160,10 @@ export const specials: { readonly [K in SpecialName]: Special } = {
 
   SCTLR_EL1: {
     read: cpu => stored(cpu, "SCTLR_EL1"),
-    write: (cpu, lo) => {
-      const next = (lo & SCTLR_WRITABLE) | SCTLR_RES1;
+    write: (cpu, lo, hi) => {
+      const next = (lo & SCTLR_WRITABLE) | SCTLR_RES1 | (cpu.features.has("PAN") ? 0 : SCTLR_SPAN);
       const changed = next ^ (cpu.x[SCTLR] as number);
-      keep(cpu, "SCTLR_EL1", next, 0);
+      keep(cpu, "SCTLR_EL1", next, cpu.features.has("SSBS") ? hi & SCTLR_DSSBS_HI : 0);
       if ((changed & (1 | 2 | (1 << 19))) !== 0) cpu.flushTlb(); // M, A, WXN
       return Next;
     },
@@ -207,6 +229,8 @@ export const specials: { readonly [K in SpecialName]: Special } = {
       return done(cpu);
     },
   },
+  UAO: mode("UAO"), DIT: mode("DIT"), SSBS: mode("SSBS"),
+  RNDR: random, RNDRRS: random,
   FPCR: { // AHP, DN, FZ, RMode; no FP16, no trapped exceptions
     read: cpu => (cpu.fpTrapped() ? cpu.trapFp() : value(cpu, cpu.x[word(Offset.FPCR)] as number)),
     write: (cpu, lo) => {

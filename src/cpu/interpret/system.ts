@@ -7,6 +7,7 @@ import { readsAsZero, slot, sysregKey, sysregName, sysregs, type SpecialName, ty
 import { Request } from "../domain.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
+import { Mode, type FeatureName } from "../features.ts";
 import { Access, Fault } from "../mmu/walk.ts";
 import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
 import { setPan, setSpSel, specials, Trap, trapSysreg, type Attempt } from "./sysreg-access.ts";
@@ -40,7 +41,7 @@ type Register = { q: number; o: number; c: number; k: number; p: number; t: numb
 function readRegister(cpu: Cpu, f: Register): Result {
   const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
   const name = sysregName(key);
-  if (name === undefined) {
+  if (name === undefined || cpu.features.lacks(name)) {
     if (cpu.el === 0 || !readsAsZero(key)) return cpu.undefined();
     cpu.setX(f.t, 0, 0);
     return Next;
@@ -68,7 +69,7 @@ function readRegister(cpu: Cpu, f: Register): Result {
 function writeRegister(cpu: Cpu, f: Register): Result {
   const key = sysregKey(2 + f.q, f.o, f.c, f.k, f.p);
   const name = sysregName(key);
-  if (name === undefined) return cpu.undefined();
+  if (name === undefined || cpu.features.lacks(name)) return cpu.undefined();
   const row: SysReg = sysregs[name];
   if ((cpu.el === 0 && row.el0 !== "rw") || row.el1 === "ro") return cpu.undefined();
   const lo = cpu.x[2 * f.t] as number;
@@ -119,7 +120,7 @@ const discard: SysHandler = (cpu, lo, hi) => {
   const fault = cpu.walker.translate(Access.write, cpu.el, false, lo, hi);
   return fault === Fault.none ? Next : maintenanceAbort(cpu, fault, lo, hi);
 };
-/** DC CVAC, CVAU, CIVAC. */
+/** DC CVAC, CVAU, CVAP, CVADP, CIVAC. */
 const clean: SysHandler = (cpu, lo, hi) => {
   if (cpu.el === 0 && !bit(cpu, UCI)) return Trap;
   const page = cpu.maintained(lo, hi);
@@ -197,17 +198,32 @@ for (const crm of [7, 3]) {
   instructions.set(instruction(0, 8, crm, 5), reach(byAddress(true), Request.pageLast));
   instructions.set(instruction(0, 8, crm, 7), reach(byAddress(true), Request.pageLast));
 }
-// What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CIVAC
+// What EL0 may use: IC IVAU, DC ZVA, CVAC, CVAU, CVAP, CVADP, CIVAC
 const el0: readonly (readonly [number, SysHandler])[] = [
   [instruction(3, 7, 5, 1), invalidateLine],
   [instruction(3, 7, 4, 1), zero],
   [instruction(3, 7, 10, 1), clean],
   [instruction(3, 7, 11, 1), clean],
+  [instruction(3, 7, 12, 1), clean],
+  [instruction(3, 7, 13, 1), clean],
   [instruction(3, 7, 14, 1), clean],
 ];
+const FEATURE_OF: ReadonlyMap<number, FeatureName> = new Map([
+  [instruction(3, 7, 12, 1), "DPB"], [instruction(3, 7, 13, 1), "DPB2"], [instruction(0, 7, 9, 0), "PAN2"], [instruction(0, 7, 9, 1), "PAN2"],
+]);
 for (const [key, handler] of el0) {
   instructions.set(key, handler);
   EL0_ALLOWED.add(key);
+}
+
+const N = 0x8000_0000, Z = 0x4000_0000, C = 0x2000_0000, V = 0x1000_0000;
+function flags(cpu: Cpu, to: number): Result {
+  cpu.nzcv = to;
+  return Next;
+}
+function setMode(cpu: Cpu, mode: number, to: number): Result {
+  cpu.x[Offset.MODES / 4] = ((cpu.x[Offset.MODES / 4] as number) & ~mode) | ((to & 1) !== 0 ? mode : 0);
+  return Next;
 }
 
 export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
@@ -260,6 +276,17 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     return Jump;
   },
 
+  SB: () => Next, // nothing is done before its turn
+  CFINV: cpu => flags(cpu, cpu.nzcv ^ C),
+  XAFLAG: cpu => {
+    const c = (cpu.nzcv & C) !== 0, z = (cpu.nzcv & Z) !== 0;
+    return flags(cpu, (!c && !z ? N : 0) | (z && c ? Z : 0) | (c || z ? C : 0) | (!c && z ? V : 0));
+  },
+  AXFLAG: cpu => {
+    const v = (cpu.nzcv & V) !== 0;
+    return flags(cpu, (v || (cpu.nzcv & Z) !== 0 ? Z : 0) | (!v && (cpu.nzcv & C) !== 0 ? C : 0));
+  },
+
   MSR_imm: (cpu, f) => {
     const key = (f.o << 3) | f.p;
     switch (key) {
@@ -275,9 +302,15 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
         setSpSel(cpu, f.k & 1);
         return Next;
       case 0b000_100: // PAN
-        if (cpu.el === 0) return cpu.undefined();
+        if (cpu.el === 0 || !cpu.features.has("PAN")) return cpu.undefined();
         setPan(cpu, f.k & 1);
         return Next;
+      case 0b000_011: // UAO
+        return cpu.el === 0 || !cpu.features.has("UAO") ? cpu.undefined() : setMode(cpu, Mode.UAO, f.k);
+      case 0b011_010: // DIT
+        return cpu.features.has("DIT") ? setMode(cpu, Mode.DIT, f.k) : cpu.undefined();
+      case 0b011_001: // SSBS
+        return cpu.features.has("SSBS") ? setMode(cpu, Mode.SSBS, f.k) : cpu.undefined();
       default:
         return cpu.undefined();
     }
@@ -285,7 +318,8 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
   SYS: (cpu, f) => {
     const key = instruction(f.o, f.c, f.k, f.p);
     const handler = instructions.get(key);
-    if (handler === undefined || (cpu.el === 0 && !EL0_ALLOWED.has(key))) return cpu.undefined();
+    const needed = FEATURE_OF.get(key);
+    if (handler === undefined || (needed !== undefined && !cpu.features.has(needed)) || (cpu.el === 0 && !EL0_ALLOWED.has(key))) return cpu.undefined();
     const r = handler(cpu, cpu.x[2 * f.t] as number, cpu.x[2 * f.t + 1] as number);
     return r === Trap ? trapSysreg(cpu, key, f.t, false) : r;
   },

@@ -70,6 +70,8 @@ export class Walker {
   /** The last descriptor read, and whether it may be remembered as a block's. */
   #descriptorLo = 0;
   #descriptorHi = 0;
+  /** Address spaces of less than 25 bits (FEAT_TTST). */
+  small = false;
   #block = false;
   #blockShift = 21;
   #forbidden = 0;
@@ -113,14 +115,15 @@ export class Walker {
     const tsz = (upper ? tcrLo >>> 16 : tcrLo) & 63;
     const epd = ((tcrLo >>> (upper ? 23 : 7)) & 1) !== 0;
     const e0pd = ((tcrHi >>> (upper ? 24 : 23)) & 1) !== 0;
-    if (epd || tsz < 16 || tsz > 39 || (e0pd && el === 0)) return Fault.translation;
+    if (epd || tsz < 16 || (e0pd && el === 0)) return Fault.translation;
+    const granule = (upper ? TG1[tcrLo >>> 30] : TG0[(tcrLo >>> 14) & 3]) as number;
+    if (tsz > (!this.small ? 39 : granule === 16 ? 47 : 48)) return Fault.translation;
     const bits = 64 - tsz;
     // every bit from the top (55 with TBI, else 63) down to the input size must equal bit 55
     const signHi = tbi ? (hi << 8) >> 8 : hi;
     if (bits >= 32 ? signHi >> (bits - 32) !== (upper ? -1 : 0) : signHi !== (upper ? -1 : 0) || lo >> bits !== (upper ? -1 : 0)) {
       return Fault.translation;
     }
-    const granule = (upper ? TG1[tcrLo >>> 30] : TG0[(tcrLo >>> 14) & 3]) as number;
     const stride = granule - 3;
     const paBits = Math.min(PA_BITS, IPS_BITS[tcrHi & 7] as number);
     const paLimit = POWER[paBits] as number;

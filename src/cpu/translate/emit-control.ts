@@ -133,6 +133,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.fence(); // not for loads or stores alone
     return true;
   },
+  SB: () => true, CFINV: interpreted, XAFLAG: interpreted, AXFLAG: interpreted,
   ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew
   MSR_imm: (t, f) => {
     if (t.el === 0 || f.o !== 3 || f.p < 6) return false;

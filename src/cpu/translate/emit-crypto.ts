@@ -7,7 +7,7 @@ import type { Handlers } from "../a64/pattern.ts";
 import { Ready } from "../state.ts";
 import { Alu, Reg, Shift } from "./assembler.ts";
 import type { Emit } from "./lanes.ts";
-import type { Translator } from "./translator.ts";
+import { interpreted, type Translator } from "./translator.ts";
 import { X, XShift } from "./vector-op.ts";
 
 const { rax, rcx } = Reg;
@@ -78,6 +78,10 @@ function turnLeft(t: Translator, r: number): void {
 }
 
 export const emitCrypto: Handlers<typeof crypto, Translator, Emit> = {
+  SHA512H: interpreted, SHA512H2: interpreted, SHA512SU0: interpreted, SHA512SU1: interpreted, EOR3: interpreted, BCAX: interpreted,
+  RAX1: interpreted, XAR: interpreted, SM3SS1: interpreted, SM3PARTW1: interpreted, SM3PARTW2: interpreted, SM3TT1A: interpreted,
+  SM3TT1B: interpreted, SM3TT2A: interpreted, SM3TT2B: interpreted, SM4E: interpreted, SM4EKEY: interpreted,
+
   AESE: lastRound(X.aesenclast), AESD: lastRound(X.aesdeclast),
   AESMC: (t, f) => { // a round whose other steps were undone before
     if (!t.features.aes) return false;

@@ -342,6 +342,8 @@ function changeSign(t: Translator, f: Two, op: number): void {
 }
 
 export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
+  FJCVTZS: interpreted, FRINT32Z: interpreted, FRINT32X: interpreted, FRINT64Z: interpreted, FRINT64X: interpreted, BFCVT: interpreted,
+
   SCVTF_fix: (t, f) => fromFixed(t, f, false), UCVTF_fix: (t, f) => fromFixed(t, f, true), FCVTZS_fix: interpreted, FCVTZU_fix: interpreted,
   FCVTNS: (t, f) => toSigned(t, f, NEAREST), FCVTNU: interpreted,
   SCVTF: (t, f) => fromGeneral(t, f, false, 0), UCVTF: (t, f) => fromGeneral(t, f, true, 0),

@@ -147,16 +147,16 @@ function storePair(t: Translator, f: PairForm, indexed: "post" | "off" | "pre"):
   t.endSlow(site, ends);
 }
 /** Acquire and release forms: the address must be aligned. */
-function ordered(t: Translator, f: { g: number; N: number; t: number }, write: boolean): void {
+function ordered(t: Translator, f: { g: number; N: number; t: number }, write: boolean, offset = 0, extend = 0): void {
   const ends: number[] = [];
   const site = t.slowSite();
-  address(t, f.N, 0, ends);
+  address(t, f.N, offset, ends);
   if (f.g !== 0) {
     t.asm.testImm(0, rax, (1 << f.g) - 1);
     ends.push(t.asm.jcc(CC.ne));
   }
   tlbCheck(t, 1 << f.g, write);
-  if (!write) fetch(t, f.g, 0, f.t, 0);
+  if (!write) fetch(t, f.g, extend, f.t, 0);
   else if (t.shared) { // a locked store: a later LDAR stays behind it; all else x86 keeps in order
     t.copy(f.t, rdx);
     t.asm.xchg(f.g, rax, 0, rdx);
@@ -451,6 +451,11 @@ export const emitLoadStore: Handlers<typeof loadStore, Translator, Emit> = {
   LDXR: loadExclusive, LDAXR: loadExclusive, LDXP: loadExclusivePair, LDAXP: loadExclusivePair,
   STLR: (t, f) => ordered(t, f, true),
   LDAR: (t, f) => ordered(t, f, false),
+  LDAPR: (t, f) => ordered(t, f, false),
+  STLUR: (t, f) => ordered(t, f, true, signed9(f.i)),
+  LDAPUR: (t, f) => ordered(t, f, false, signed9(f.i)),
+  LDAPURS_x: (t, f) => (f.g === 3 ? false : ordered(t, f, false, signed9(f.i), 1)),
+  LDAPURS_w: (t, f) => ordered(t, f, false, signed9(f.i), 2),
   CASP: compareAndSwapPair, CAS: compareAndSwap,
   LDR_lit_w: (t, f) => loadLiteral(t, f, 2, 0),
   LDR_lit_x: (t, f) => loadLiteral(t, f, 3, 0),

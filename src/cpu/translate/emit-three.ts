@@ -275,6 +275,12 @@ const longProduct = (signed: boolean, op?: readonly number[]): ((t: Translator, 
 const cmgt = by(Lane.greater), cmeq = by(Lane.equal);
 
 export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
+  SQRDMLAH_v: interpreted, SQRDMLSH_v: interpreted, SDOT_v: interpreted, UDOT_v: interpreted, USDOT_v: interpreted, SMMLA: interpreted,
+  UMMLA: interpreted, USMMLA: interpreted, FCMLA_v: interpreted, FCADD_v: interpreted, BFMMLA: interpreted, BFDOT_v: interpreted,
+  BFMLAL_v: interpreted, SQRDMLAH_s: interpreted, SQRDMLSH_s: interpreted, SQRDMLAH_ve: interpreted, SQRDMLSH_ve: interpreted, SDOT_ve: interpreted,
+  UDOT_ve: interpreted, SUDOT_ve: interpreted, USDOT_ve: interpreted, BFDOT_ve: interpreted, BFMLAL_ve: interpreted, FCMLA_ve: interpreted,
+  SQRDMLAH_se: interpreted, SQRDMLSH_se: interpreted,
+
   SHADD_v: three(BHS, halvingAdd(true)), SQADD_v: three(B | H, saturating([X.paddsb, X.paddsw], Lane.add)), SRHADD_v: three(BHS, roundingHalvingAdd(true)),
   SHSUB_v: three(BHS, halvingSub(true)), SQSUB_v: three(B | H, saturating([X.psubsb, X.psubsw], Lane.sub)),
   CMGT_v: three(BHSD, cmgt, comparable), CMGE_v: three(BHSD, greaterOrEqual, comparable),

@@ -213,6 +213,8 @@ const addPair = (t: Translator, f: { x: number; y: number }): void => {
 };
 
 export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
+  FRINT32Z_v: interpreted, FRINT32X_v: interpreted, FRINT64Z_v: interpreted, FRINT64X_v: interpreted, BFCVTN: interpreted,
+
   REV64_v: two(BHS, reverse(3)), REV16_v: two(B, reverse(1)), SADDLP_v: two(BHS, addPairs(true)), SUQADD_v: interpreted, CLS_v: interpreted,
   CNT_v: two(B, population), SADALP_v: addPairsTo(true), SQABS_v: interpreted,
   CMGT0_v: two(BHSD, greaterThanZero, comparable), CMEQ0_v: two(BHSD, equalToZero), CMLT0_v: two(BHSD, lessThanZero, comparable), ABS_v: two(BHSD, absolute),

@@ -41,6 +41,7 @@ import { emitStructures } from "./emit-structures.ts";
 import { emitThree } from "./emit-three.ts";
 import { emitTwo } from "./emit-two.ts";
 import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
+import type { CoreFeatures } from "../features.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
 import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
@@ -84,22 +85,25 @@ const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEV|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 /** Unless other cores have to be waited for. */
 const KEEPS_ALONE = /^DSB$/;
+/** With UAO these may do as EL1. */
+const UNPRIVILEGED = /^(LDTR|STTR)/;
 const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
 
-function translations(shared: boolean): Translation[] {
+/** Of a core with these features, which runs among others (`shared`) or alone. */
+function translations(features: CoreFeatures, shared: boolean): readonly Translation[] {
   const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean = () => false): Translation[] =>
     Object.keys(table).map(name => ({
       ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter, ends: ends(name),
       readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name),
       keepsHostFlags: KEEPS.test(name) && !(shared && KEEPS_ALONE.test(name)), system: table === branch || table === system,
     }));
-  return [
+  return features.allowed([
     ...of(branch, emitBranch, () => true),
     ...of(system, emitSystem, name => ENDS.test(name)),
     ...of(dataImm, emitDataImm), ...of(dataReg, emitDataReg), ...of(loadStore, emitLoadStore), ...of(loadStoreFp, emitLoadStoreFp),
     ...of(simdFp, emitFp), ...of(simdThree, emitThree), ...of(simdTwo, emitTwo), ...of(simdMove, emitMove), ...of(crypto, emitCrypto),
     ...of(simdLoadStore, emitStructures),
-  ];
+  ]).map(one => (features.has("UAO") && UNPRIVILEGED.test(one.name) ? { ...one, emit: undefined } : one));
 }
 
 export class Engine {
@@ -130,7 +134,7 @@ export class Engine {
     if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
     this.#asm.at = HANDLER_END;
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
-    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(cpu.features, cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     const ram = cpu.memory.main;
     const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));
