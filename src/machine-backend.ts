@@ -9,7 +9,7 @@ import { HvfVm, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import type { HvfVcpu } from "./hypervisor/hvf-vcpu.ts";
 import { Watched } from "./hypervisor/kick.ts";
 import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
-import { DEFAULT_FEATURES, type Features } from "./cpu/features.ts";
+import { DEFAULT_FEATURES, REPEATABLE_FEATURES, type Features } from "./cpu/features.ts";
 import { Engine } from "./cpu/translate/engine.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
 import { SharedClock, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
@@ -60,7 +60,7 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
 
 /** Random numbers are not repeatable. */
 function featuresOf({ features, deterministic }: StartMessage): Features {
-  if (features === undefined) return deterministic ? new Set([...DEFAULT_FEATURES].filter(name => name !== "RNG")) : DEFAULT_FEATURES;
+  if (features === undefined) return deterministic ? REPEATABLE_FEATURES : DEFAULT_FEATURES;
   if (deterministic && features.includes("RNG")) throw new Failure("HV-CPU", "--cpu: RNG's numbers are not repeatable", { hint: "leave out --deterministic, or add ,-RNG", exit: ExitCode.unsupported });
   return new Set(features);
 }

@@ -4,7 +4,7 @@
 import { slot, sysregs, type SysRegName } from "./sysreg.ts";
 
 interface Row {
-  /** Fields of ID registers: register, lowest bit = value. Where two features share a field, the larger value holds. */
+  /** Fields of an ID register: its name, then lowest bit = value. Where two features share a field, the larger value holds. */
   readonly id: string;
   /** Names in the encoding tables, and of system registers. */
   readonly instructions?: RegExp;
@@ -15,7 +15,7 @@ interface Row {
   readonly usual?: true;
 }
 export type FeatureName =
-  | "LSE" | "PAN" | "PAN2" | "E0PD" | "RDM" | "DotProd" | "I8MM" | "BF16" | "FCMA" | "JSCVT" | "FRINTTS" | "FlagM" | "FlagM2" | "LRCPC" | "LRCPC2"
+  | "LSE" | "PAN" | "PAN2" | "E0PD" | "RDM" | "DotProd" | "I8MM" | "BF16" | "FP16" | "FHM" | "FCMA" | "JSCVT" | "FRINTTS" | "FlagM" | "FlagM2" | "LRCPC" | "LRCPC2"
   | "DPB" | "DPB2" | "SHA512" | "SHA3" | "SM3" | "SM4" | "SB" | "SSBS" | "DIT" | "UAO" | "TTST" | "RNG";
 
 const features: Readonly<Record<FeatureName, Row>> = {
@@ -27,6 +27,8 @@ const features: Readonly<Record<FeatureName, Row>> = {
   DotProd: { id: "ID_AA64ISAR0_EL1 44=1", instructions: /^[SU]DOT_/ },
   I8MM:    { id: "ID_AA64ISAR1_EL1 52=1", instructions: /^(US|SU)DOT_|^(US|[SU])MMLA$/ },
   BF16:    { id: "ID_AA64ISAR1_EL1 44=1", instructions: /^BF(CVT|DOT|MLAL|MMLA)/ },
+  FP16:    { id: "ID_AA64PFR0_EL1 16=1 20=1", instructions: /_h$|^FMOV_(vh|wh|xh|hw|hx)$/ },
+  FHM:     { id: "ID_AA64ISAR0_EL1 48=1", needs: ["FP16"], instructions: /^FML[AS]L2?_/ },
   FCMA:    { id: "ID_AA64ISAR1_EL1 16=1", instructions: /^FC(MLA|ADD)_/ },
   JSCVT:   { id: "ID_AA64ISAR1_EL1 12=1", instructions: /^FJCVTZS$/ },
   FRINTTS: { id: "ID_AA64ISAR1_EL1 32=1", instructions: /^FRINT(32|64)[ZX]/ },
@@ -57,6 +59,8 @@ const models: Readonly<Record<string, Features>> = {
   default: new Set(featureNames.filter(name => features[name].usual === true)),
 };
 export const DEFAULT_FEATURES: Features = models["default"] as Features;
+/** Those of them that give the same in every run. */
+export const REPEATABLE_FEATURES: Features = new Set([...DEFAULT_FEATURES].filter(name => name !== "RNG"));
 
 /** What `needs` asks for, as long as something is missing; or, `without` one, what can't be any more. */
 function complete(set: Set<FeatureName>): Set<FeatureName> {
@@ -127,11 +131,13 @@ export class CoreFeatures {
 function identification(chosen: Features): (readonly [number, number, number])[] {
   const values = new Map<SysRegName, bigint>();
   for (const name of chosen) {
-    const [register, field] = features[name].id.split(" ") as [SysRegName, string], [shift, value] = field.split("=").map(BigInt) as [bigint, bigint];
-    const { resetLo, resetHi } = sysregs[register];
-    const was = values.get(register) ?? ((BigInt(resetHi >>> 0) << 32n) | BigInt(resetLo >>> 0));
-    const now = (was >> shift) & 15n;
-    values.set(register, was + ((value > now ? value - now : 0n) << shift));
+    const [register, ...fields] = features[name].id.split(" ") as [SysRegName, ...string[]], { resetLo, resetHi } = sysregs[register];
+    let id = values.get(register) ?? ((BigInt(resetHi >>> 0) << 32n) | BigInt(resetLo >>> 0));
+    for (const [shift, value] of fields.map(field => field.split("=").map(BigInt) as [bigint, bigint])) {
+      const now = (id >> shift) & 15n;
+      if (value > now) id += (value - now) << shift;
+    }
+    values.set(register, id);
   }
   return [...values].map(([register, value]) => [slot[register] / 4, Number(value & 0xffff_ffffn) | 0, Number(value >> 32n) | 0] as const);
 }

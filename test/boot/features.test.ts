@@ -5,7 +5,7 @@ import { BOOT, bootShell, command } from "../support/guest-shell.ts";
 const TROUBLE = /WARNING:|BUG:|Oops|Unable to handle|Call trace|undefined instruction|SANITY CHECK/i;
 /** HWCAPs of Linux. */
 const ALWAYS = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid";
-const MAX = `${ALWAYS} atomics asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 asimddp sha512 dit ilrcpc flagm ssbs sb dcpodp flagm2 frint i8mm bf16 rng`;
+const MAX = `${ALWAYS} atomics asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 asimddp sha512 dit ilrcpc flagm ssbs sb dcpodp flagm2 frint fphp asimdhp asimdfhm i8mm bf16 rng`;
 
 describe.each([["max", MAX], ["v8.0", ALWAYS]] as const)("--cpu %s", (cpu, expected) => {
   test("the kernel finds these features, and nothing is wrong", async () => {

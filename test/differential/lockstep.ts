@@ -4,6 +4,7 @@
 // difference both start over, and walk block by block through the step that went wrong. Code that was changed and not yet
 // made known by IC IVAU may run in its old form or its new one: there, generated code is made anew.
 // bun test/differential/lockstep.ts IMAGE INITRD [instructions] [step] [cmdline]
+import { REPEATABLE_FEATURES } from "../../src/cpu/features.ts";
 import { createSoftwareVm, coreOf } from "../../src/hypervisor/software.ts";
 import type { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { Engine } from "../../src/cpu/translate/engine.ts";
@@ -37,7 +38,7 @@ class Side {
   readonly #vm: Vm;
   constructor(guest: Guest, engine: "interpreter" | "translator") {
     const clock = new InstructionClock();
-    const vm = createSoftwareVm(clock, engine);
+    const vm = createSoftwareVm(clock, engine, 2, undefined, REPEATABLE_FEATURES);
     const random = repeatable();
     this.#vm = vm;
     this.machine = new Machine(vm, clock, {

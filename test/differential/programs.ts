@@ -61,8 +61,8 @@ const RCPC = /^(LDAPR|LDAPUR.*|STLUR)$/;
 const EXCLUSIVE_LOAD = /^LDA?X[RP]$/;
 
 /**
- * QEMU's models that between them have all our encodings: one without any optional ones; one with LSE; one with all, also with
- * half precision, which would execute what is unallocated for us.
+ * QEMU's models: one without any optional encodings; one with LSE, whose half precision would execute what is unallocated for
+ * us; one with all.
  */
 type CpuModel = "cortex-a57" | "neoverse-n1" | "max";
 const simdNames = new Set(simdInstructions.map(e => e.name));
@@ -71,17 +71,21 @@ const optional = new Set(instructions.filter(e => !old.has(e)).map(e => e.name))
 const without: Readonly<Record<CpuModel, { test(name: string): boolean }>> = {
   "cortex-a57": { test: name => optional.has(name) },
   "neoverse-n1": { test: name => simdNames.has(name) || (optional.has(name) && !/^(CAS|SWP|LD(?!AP))/.test(name)) },
-  max: { test: name => simdNames.has(name) && !optional.has(name) },
+  max: { test: () => false },
 };
 
 class Generator {
   readonly #random: Random;
   readonly #entries: readonly Encoding[];
+  // QEMU 7.2's max takes FMOV of a half with op = 1, which is unallocated, and leaves the sign of a converted half in its word
   /** DC ZVA writes 64 bytes, but 512 on QEMU's max. */
   readonly #zva: boolean;
+  /** Writable bits of FPCR's upper half. */
+  readonly #modes: number;
   constructor(random: Random, cpu: CpuModel, names: RegExp) {
     this.#random = random;
     this.#zva = cpu !== "max";
+    this.#modes = cpu === "max" ? 0x07c8 : 0x07c0;
     this.#entries = instructions.filter(e => !EXCLUDED.test(e.name) && !without[cpu].test(e.name) && names.test(e.name));
     if (this.#entries.length === 0) throw new Error(`no encoding is called ${names}`);
   }
@@ -144,7 +148,7 @@ class Generator {
       // mrs/msr of what EL0 owns: nzcv, fpcr, fpsr, tpidr_el0; reads of ctr_el0 and dczid_el0 differ by design
       const t = this.#pick(FREE);
       if (random.below(6) === 0) { // movz x28, #modes, lsl #16; msr fpcr, x28: mostly none
-        words.push((0xd2a0_0000 | (random.below(2) === 0 ? 0 : random.u32() & 0x07c0) << 5 | MODES) >>> 0, (0xd51b_4400 | MODES) >>> 0);
+        words.push((0xd2a0_0000 | (random.below(2) === 0 ? 0 : random.u32() & this.#modes) << 5 | MODES) >>> 0, (0xd51b_4400 | MODES) >>> 0);
         return;
       }
       if (random.below(8) === 0) { // msr fpsr, xzr
@@ -200,6 +204,7 @@ class Generator {
       if ("w" in f && f["w"] === f["x"] && /^LD/.test(name)) return undefined;
       if (/^CASP/.test(name)) { f["s"] = 2 * random.below(9); f["t"] = 2 * random.below(9); }
     }
+    if (this.#modes === 0x07c8 && (name === "FCVTZU_vi" ? f["h"] === 0 : /^FCVTZ[SU]_si$/.test(name) && (f["h"] as number) >> 1 === 1)) return undefined;
     if (EXCLUSIVE_LOAD.test(name) || RCPC.test(name)) return undefined; // only with its store, or its own pointer, above
     let word = encode(entry, f);
     const bits = entry.pattern.replaceAll(" ", "");

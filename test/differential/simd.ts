@@ -243,13 +243,17 @@ export function compare(runner: string, seed: number, perEncoding: number, only:
 /** Of the encodings that all cores have under cortex-a57, of the others under max. */
 function compareEncodings(runner: string, model: Model, random: Random, perEncoding: number, only: RegExp, outcome: Outcome): void {
   const machine = new Machine(featuresOf[model]), old = new Set(new CoreFeatures(featuresOf["cortex-a57"]).allowed(simdInstructions));
-  const entries = simdInstructions.filter(e => only.test(e.name) && old.has(e) === (model === "cortex-a57"));
+  const entries = simdInstructions.filter(e => only.test(e.name) && (old.has(e) === (model === "cortex-a57") || (model === "max" && /(CVTF_[sv]i|FCVTZS_vi)$/.test(e.name))));
   const group = Math.max(1, Math.floor(20_000 / perEncoding));
   for (let first = 0; first < entries.length; first += group) {
     const part = entries.slice(first, first + group);
     const given = new Uint8Array(part.length * perEncoding * RECORD);
     part.forEach((entry, e) => {
-      for (let n = 0; n < perEncoding; n++) makeCase(random, entry, new DataView(given.buffer, (e * perEncoding + n) * RECORD, RECORD));
+      for (let n = 0; n < perEncoding; n++) {
+        const view = new DataView(given.buffer, (e * perEncoding + n) * RECORD, RECORD);
+        makeCase(random, entry, view);
+        if (model === "max" && random.below(3) === 0) view.setUint32(At.fpcr, view.getUint32(At.fpcr, true) | 0x8_0000, true); // FZ16
+      }
     });
     runBatch(runner, model, machine, given, outcome);
   }

@@ -1,6 +1,6 @@
 // src/cpu/a64/simd-fp.ts — A64 scalar floating point ("Data Processing -- Scalar Floating-Point and Advanced SIMD").
 // Spec: ARM DDI 0487, C4.1. Field letters: see pattern.ts; x = Rd, y = Rn, z = Rm, w = Ra; f = sf, g = ftype<0>
-// (0 = single, 1 = double; ftype 1x is unallocated without FEAT_FP16), i = immediate, c = condition, v = nzcv.
+// (0 = single, 1 = double; ftype 11, half precision: half.ts), i = immediate, c = condition, v = nzcv.
 
 export const simdFp = {
   // Conversion between floating-point and fixed-point
@@ -29,7 +29,7 @@ export const simdFp = {
   FMOV_xtop:  "1 0 0 11110 10 1 01 110 000000 yyyyy ddddd",
   FMOV_topx:  "1 0 0 11110 10 1 01 111 000000 nnnnn xxxxx",
   FJCVTZS:    "0 0 0 11110 01 1 11 110 000000 yyyyy ddddd", // FEAT_JSCVT
-  // ftype 11 (FEAT_FP16)
+  // ftype 11: half.ts
 
   // Floating-point data-processing (1 source)
   FMOV:       "000 11110 0g 1 000000 10000 yyyyy xxxxx",

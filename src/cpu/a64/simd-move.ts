@@ -63,7 +63,7 @@ export const simdMove = {
   MVNI_ones_16: "0 q 1 0111100000 iii 1101 0 1 iiiii xxxxx",
   MOVI_64:     "0 q 1 0111100000 iii 1110 0 1 iiiii xxxxx",
   FMOV_vd:     "0 1 1 0111100000 iii 1111 0 1 iiiii xxxxx",
-  // FMOV_vh (FEAT_FP16)
+  FMOV_vh:     "0 q 0 0111100000 iii 1111 1 1 iiiii xxxxx", // FEAT_FP16
 
   // Advanced SIMD shift by immediate
   SSHR_vi:     "0 q 0 011110 hhhh iii 00000 1 yyyyy xxxxx",

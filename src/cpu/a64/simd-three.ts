@@ -86,7 +86,11 @@ export const simdThree = {
   FCMGT_v:     "0 q 1 01110 1g 1 zzzzz 11100 1 yyyyy xxxxx",
   FACGT_v:     "0 q 1 01110 1g 1 zzzzz 11101 1 yyyyy xxxxx",
   FMINP_v:     "0 q 1 01110 1g 1 zzzzz 11110 1 yyyyy xxxxx",
-  // FMLAL, FMLSL (FEAT_FHM); three same (FP16) (FEAT_FP16)
+  FMLAL_v:     "0 q 0 01110 00 1 zzzzz 11101 1 yyyyy xxxxx", // FEAT_FHM
+  FMLSL_v:     "0 q 0 01110 10 1 zzzzz 11101 1 yyyyy xxxxx",
+  FMLAL2_v:    "0 q 1 01110 00 1 zzzzz 11001 1 yyyyy xxxxx",
+  FMLSL2_v:    "0 q 1 01110 10 1 zzzzz 11001 1 yyyyy xxxxx",
+  // three same (FP16): half.ts
 
   // Advanced SIMD three same extra (r = rot; FEAT_RDM, FEAT_DotProd, FEAT_I8MM, FEAT_FCMA, FEAT_BF16)
   SQRDMLAH_v:  "0 q 1 01110 gg 0 zzzzz 1 0000 1 yyyyy xxxxx",
@@ -197,6 +201,10 @@ export const simdThree = {
   UDOT_ve:     "0 q 1 01111 10 l zzzzz 1110 h 0 yyyyy xxxxx",
   SUDOT_ve:    "0 q 0 01111 00 l zzzzz 1111 h 0 yyyyy xxxxx",
   USDOT_ve:    "0 q 0 01111 10 l zzzzz 1111 h 0 yyyyy xxxxx",
+  FMLAL_ve:    "0 q 0 01111 10 l zzzzz 0000 h 0 yyyyy xxxxx",
+  FMLSL_ve:    "0 q 0 01111 10 l zzzzz 0100 h 0 yyyyy xxxxx",
+  FMLAL2_ve:   "0 q 1 01111 10 l zzzzz 1000 h 0 yyyyy xxxxx",
+  FMLSL2_ve:   "0 q 1 01111 10 l zzzzz 1100 h 0 yyyyy xxxxx",
   BFDOT_ve:    "0 q 0 01111 01 l zzzzz 1111 h 0 yyyyy xxxxx",
   BFMLAL_ve:   "0 q 0 01111 11 l zzzzz 1111 h 0 yyyyy xxxxx",
   FCMLA_ve:    "0 1 1 01111 10 0 zzzzz 0 rr 1 h 0 yyyyy xxxxx",

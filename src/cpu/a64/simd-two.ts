@@ -73,7 +73,7 @@ export const simdTwo = {
   FRINT64Z_v:  "0 q 0 01110 0g 10000 11111 10 yyyyy xxxxx",
   FRINT64X_v:  "0 q 1 01110 0g 10000 11111 10 yyyyy xxxxx",
   BFCVTN:      "0 q 0 01110 10 10000 10110 10 yyyyy xxxxx", // FEAT_BF16
-  // the half-precision table (FEAT_FP16)
+  // half precision: half.ts
 
   // Advanced SIMD scalar two-register miscellaneous
   SUQADD_s:    "01 0 11110 gg 10000 00011 10 yyyyy xxxxx",

@@ -2,7 +2,7 @@
 // Spec: ARM DDI 0487, shared pseudocode FPRecipEstimate, FPRSqrtEstimate, FPRecpX, UnsignedRecipEstimate,
 // UnsignedRSqrtEstimate. Left out: the 12-bit estimates of FEAT_RPRES.
 import {
-  type Format, type FpEnv, Fpcr, Fpsr, Rounding, bitLength, infinity, invalid, isNaN, processNaN, roundingMode, unpack, zero,
+  type Format, type FpEnv, Fpsr, Rounding, bitLength, infinity, invalid, isNaN, processNaN, roundingMode, unpack, zero,
 } from "./format.ts";
 
 /** 256 <= a < 512 stands for 0.5 <= x < 1; the result, 256..511, for 1/x in units of 1/256. */
@@ -35,7 +35,7 @@ export function fpRecipEstimate(f: Format, env: FpEnv, bits: bigint): bigint {
     const toInfinity = mode === Rounding.EVEN || mode === (u.sign ? Rounding.DOWN : Rounding.UP);
     return toInfinity ? infinity(f, u.sign) : zero(f, u.sign) | f.maxNormal;
   }
-  if ((env.fpcr & Fpcr.FZ) !== 0 && e >= -f.min) { // the reciprocal is denormal
+  if ((env.fpcr & f.flush) !== 0 && e >= -f.min) { // the reciprocal is denormal
     env.fpsr |= Fpsr.UFC;
     return zero(f, u.sign);
   }

@@ -1,10 +1,10 @@
 // src/cpu/fp/format.ts — floating-point values as bit patterns: unpack, round, NaN rules, cumulative flags.
 // Spec: ARM DDI 0487, shared pseudocode functions/float (FPUnpack, FPRound, FPProcessNaN, FPProcessNaNs3, ...).
 // Exact by construction: a finite value is mantissa * 2^exponent with a BigInt mantissa, rounded once at the end.
-// Left out: trapped exceptions (FPCR enables read as zero), FPCR.FZ16 (FEAT_FP16), FPCR.AH and FIZ (FEAT_AFP).
+// Left out: trapped exceptions (FPCR enables read as zero), FPCR.AH and FIZ (FEAT_AFP).
 
 /** FPCR bits. */
-export const Fpcr = { AHP: 0x0400_0000, DN: 0x0200_0000, FZ: 0x0100_0000, RMODE: 0x00c0_0000, RMODE_SHIFT: 22 } as const;
+export const Fpcr = { AHP: 0x0400_0000, DN: 0x0200_0000, FZ: 0x0100_0000, FZ16: 0x0008_0000, RMODE: 0x00c0_0000, RMODE_SHIFT: 22 } as const;
 /** FPSR cumulative flags: invalid, divide by zero, overflow, underflow, inexact, input denormal; and saturation. */
 export const Fpsr = { IOC: 0x01, DZC: 0x02, OFC: 0x04, UFC: 0x08, IXC: 0x10, IDC: 0x80, QC: 0x0800_0000 } as const;
 /** Rounding modes: FPCR.RMode's four, then those that only instructions name; of the last two one never overflows to infinity. */
@@ -32,35 +32,39 @@ export interface Format {
   readonly infinity: bigint;
   readonly defaultNaN: bigint;
   readonly maxNormal: bigint;
+  /** The bit of FPCR that makes zeros of denormals, or 0. */
+  readonly flush: number;
 }
-function format(exp: number, frac: number): Format {
+function format(exp: number, frac: number, flush: number): Format {
   const expMask = (1n << BigInt(exp)) - 1n;
   const infinity = expMask << BigInt(frac);
   const quiet = 1n << BigInt(frac - 1);
   return {
     bits: 1 + exp + frac, exp, frac, min: 2 - 2 ** (exp - 1),
     signBit: 1n << BigInt(exp + frac), expMask, fracMask: (1n << BigInt(frac)) - 1n,
-    quiet, infinity, defaultNaN: infinity | quiet, maxNormal: infinity - 1n,
+    quiet, infinity, defaultNaN: infinity | quiet, maxNormal: infinity - 1n, flush,
   };
 }
-export const F16: Format = format(5, 10);
-export const BF16: Format = format(8, 7);
-export const F32: Format = format(8, 23);
-export const F64: Format = format(11, 52);
+/** Half precision in arithmetic; and where it is converted: FPCR.AHP counts, FPCR.FZ16 does not. */
+export const H16: Format = format(5, 10, Fpcr.FZ16);
+export const F16: Format = format(5, 10, 0);
+export const BF16: Format = format(8, 7, Fpcr.FZ);
+export const F32: Format = format(8, 23, Fpcr.FZ);
+export const F64: Format = format(11, 52, Fpcr.FZ);
 
 export type Kind = "zero" | "nonzero" | "infinity" | "qnan" | "snan";
 /** FPUnpack's result. Finite values are mant * 2^exp. */
 export interface Unpacked { readonly kind: Kind; readonly sign: boolean; readonly mant: bigint; readonly exp: number }
 
-/** FPUnpack: flushes denormal inputs of the two larger formats when FPCR.FZ says so. */
+/** FPUnpack: flushes denormal inputs when FPCR says so; without a flag for halves. */
 export function unpack(f: Format, bits: bigint, env: FpEnv): Unpacked {
   const sign = (bits & f.signBit) !== 0n;
   const biased = Number((bits >> BigInt(f.frac)) & f.expMask);
   const frac = bits & f.fracMask;
   if (biased === 0) {
     if (frac === 0n) return { kind: "zero", sign, mant: 0n, exp: 0 };
-    if (f !== F16 && (env.fpcr & Fpcr.FZ) !== 0) {
-      env.fpsr |= Fpsr.IDC;
+    if ((env.fpcr & f.flush) !== 0) {
+      if (f !== H16) env.fpsr |= Fpsr.IDC;
       return { kind: "zero", sign, mant: 0n, exp: 0 };
     }
     return { kind: "nonzero", sign, mant: frac, exp: f.min - f.frac };
@@ -92,7 +96,7 @@ export const bitLength = (v: bigint): number => {
 export function round(f: Format, env: FpEnv, sign: boolean, mant: bigint, exp: number, sticky = false, mode: number = roundingMode(env)): bigint {
   // Below 2^e <= value < 2^(e+1).
   const e = exp + bitLength(mant) - 1;
-  if (f !== F16 && e < f.min && (env.fpcr & Fpcr.FZ) !== 0) {
+  if (e < f.min && (env.fpcr & f.flush) !== 0) {
     env.fpsr |= Fpsr.UFC;
     return zero(f, sign);
   }

@@ -6,17 +6,24 @@ import {
   fpRSqrtStep, fpSqrt, fpSub,
 } from "../fp/arithmetic.ts";
 import { fixedToFp, fpRoundInt, fpToFixed } from "../fp/convert.ts";
-import { F32, F64, Fpcr, type Format, type FpEnv, Fpsr } from "../fp/format.ts";
+import { F32, F64, H16, Fpcr, type Format, type FpEnv, Fpsr } from "../fp/format.ts";
 import { add32, add64, div32, div64, hostRounds, integral, mul32, mul64, mulAdd32, mulAdd64, sqrt32, sqrt64 } from "../fp/host.ts";
 import { A, B, D, R, type Vector, env } from "./vector.ts";
 
-/** Lane `i` of a vector as a bit pattern; `g` is 0 for single, 1 for double. */
-export const bitsOf = (v: Vector, g: number, i: number): bigint => (g === 0 ? BigInt(v.u32[i] as number) : (v.u64[i] as bigint));
+/** `g` of half precision; 0 is single, 1 double. The host has none of it: all is exact. */
+export const HALF = 2;
+/** Lanes of a vector of 8 << q bytes. */
+export const countOf = (g: number, q: number): number => (g === HALF ? 4 : 2 >> g) << q;
+/** Lane `i` of a vector as a bit pattern. */
+export const bitsOf = (v: Vector, g: number, i: number): bigint => (g === 1 ? (v.u64[i] as bigint) : BigInt((g === 0 ? v.u32 : v.u16)[i] as number));
 export function setBits(v: Vector, g: number, i: number, bits: bigint): void {
-  if (g === 0) v.u32[i] = Number(bits);
-  else v.u64[i] = bits;
+  if (g === 1) v.u64[i] = bits;
+  else (g === 0 ? v.u32 : v.u16)[i] = Number(bits);
 }
-export const formatOf = (g: number): Format => (g === 0 ? F32 : F64);
+export const formatOf = (g: number): Format => (g === 0 ? F32 : g === 1 ? F64 : H16);
+/** Whether the host's arithmetic may be asked; whether its comparisons may. */
+const asksHost = (g: number): boolean => g !== HALF && hostRounds(env.fpcr);
+const comparesOnHost = (g: number): boolean => g !== HALF && (env.fpcr & Fpcr.FZ) === 0;
 
 type Host = (a: number, b: number, fpsr: number) => number;
 /** A binary operation: `single` and `double` answer NaN when only `exact` will do. */
@@ -67,11 +74,11 @@ function lane(op: FpOp, g: number, i: number, p: Vector, j: number, q: Vector, k
 }
 
 export function mapFp(op: FpOp, count: number, g: number): void {
-  const host = hostRounds(env.fpcr);
+  const host = asksHost(g);
   for (let i = 0; i < count; i++) lane(op, g, i, A, i, B, i, host);
 }
 export function mapFpPairs(op: FpOp, count: number, g: number): void {
-  const host = hostRounds(env.fpcr);
+  const host = asksHost(g);
   const half = count >> 1;
   for (let i = 0; i < half; i++) {
     lane(op, g, i, A, 2 * i, A, 2 * i + 1, host);
@@ -79,19 +86,17 @@ export function mapFpPairs(op: FpOp, count: number, g: number): void {
   }
 }
 /** One result from lanes `j` and `k` of A, into lane 0. */
-export function pairFp(op: FpOp, g: number, j: number, k: number): void { lane(op, g, 0, A, j, A, k, hostRounds(env.fpcr)); }
-/** Reduces the four lanes of A in the order of the architecture: (0, 1), (2, 3), then both. */
-export function reduceFp(op: FpOp): void {
-  const host = hostRounds(env.fpcr);
-  lane(op, 0, 0, A, 0, A, 1, host);
-  lane(op, 0, 1, A, 2, A, 3, host);
-  lane(op, 0, 0, R, 0, R, 1, host);
-  R.u32[1] = 0;
+export function pairFp(op: FpOp, g: number, j: number, k: number): void { lane(op, g, 0, A, j, A, k, asksHost(g)); }
+/** Reduces the lanes of A in the order of the architecture: pairs of neighbours, then pairs of these results, and so on. */
+export function reduceFp(op: FpOp, count: number, g: number): void {
+  const host = asksHost(g);
+  for (let from = A, left = count; left > 1; from = R, left >>= 1) for (let i = 0; i < left >> 1; i++) lane(op, g, i, from, 2 * i, from, 2 * i + 1, host);
+  for (let i = 1; i < count >> 1; i++) setBits(R, g, i, 0n);
 }
 
 /** R = D + A * B, with A or D negated. */
 export function mapMulAdd(count: number, g: number, negateProduct: boolean, negateAddend: boolean): void {
-  const host = hostRounds(env.fpcr);
+  const host = asksHost(g);
   const f = formatOf(g);
   for (let i = 0; i < count; i++) {
     if (host) {
@@ -125,8 +130,12 @@ export const Test: Readonly<Record<"eq" | "ge" | "gt" | "le" | "lt" | "age" | "a
 };
 /** R[i] = all ones where the comparison of A[i] and B[i] holds. */
 export function mapTest(test: FpTest, count: number, g: number): void {
-  const host = (env.fpcr & Fpcr.FZ) === 0;
+  const host = comparesOnHost(g);
   for (let i = 0; i < count; i++) {
+    if (g === HALF) {
+      R.u16[i] = test.exact(H16, env, bitsOf(A, g, i), bitsOf(B, g, i)) ? 0xffff : 0;
+      continue;
+    }
     const a = (g === 0 ? A.f32 : A.f64)[i] as number;
     const b = (g === 0 ? B.f32 : B.f64)[i] as number;
     const holds = host && a === a && b === b ? test.host(a, b) : test.exact(formatOf(g), env, bitsOf(A, g, i), bitsOf(B, g, i));
@@ -145,7 +154,7 @@ export function mapUnary(op: FpUnary, count: number, g: number): void {
   for (let i = 0; i < count; i++) setBits(R, g, i, op(f, env, bitsOf(A, g, i)));
 }
 export function mapSqrt(count: number, g: number): void {
-  const host = hostRounds(env.fpcr);
+  const host = asksHost(g);
   for (let i = 0; i < count; i++) {
     if (host) {
       const r = g === 0 ? sqrt32(A.f32[i] as number, env.fpsr) : sqrt64(A.f64[i] as number, env.fpsr);
@@ -161,7 +170,7 @@ export function mapSqrt(count: number, g: number): void {
 
 /** R[i] = A[i] rounded to an integral value. */
 export function mapRound(mode: number, exact: boolean, count: number, g: number): void {
-  const host = (env.fpcr & Fpcr.FZ) === 0;
+  const host = comparesOnHost(g);
   for (let i = 0; i < count; i++) {
     if (host) {
       const v = (g === 0 ? A.f32 : A.f64)[i] as number;
@@ -179,7 +188,7 @@ export function mapRound(mode: number, exact: boolean, count: number, g: number)
 
 /** Lane `i` of A as an integer, when it is one of at most 53 bits that lies in range; NaN otherwise. Sets IXC. */
 export function hostInteger(g: number, i: number, width: number, unsigned: boolean, mode: number): number {
-  if ((env.fpcr & Fpcr.FZ) !== 0) return NaN;
+  if (!comparesOnHost(g)) return NaN;
   const v = (g === 0 ? A.f32 : A.f64)[i] as number;
   const r = integral(v, mode);
   const limit = width === 64 ? 2 ** 53 : unsigned ? 2 ** 32 : 2 ** 31;
@@ -189,7 +198,7 @@ export function hostInteger(g: number, i: number, width: number, unsigned: boole
 }
 /** R[i] = A[i] as an integer of the lane's width. */
 export function mapToInteger(mode: number, unsigned: boolean, count: number, g: number): void {
-  const width = 32 << g;
+  const width = g === HALF ? 16 : 32 << g;
   for (let i = 0; i < count; i++) {
     const r = hostInteger(g, i, width, unsigned, mode);
     if (r === r) {
@@ -215,7 +224,8 @@ export function setFromInteger(g: number, i: number, lo: number, hi: number, wid
 /** R[i] = the integer in A[i]. */
 export function mapFromInteger(unsigned: boolean, count: number, g: number): void {
   for (let i = 0; i < count; i++) {
-    if (g === 0) setFromInteger(0, i, A.i32[i] as number, 0, 32, unsigned);
+    if (g === HALF) setBits(R, g, i, fixedToFp(H16, env, bitsOf(A, g, i), 16, 0, unsigned));
+    else if (g === 0) setFromInteger(0, i, A.i32[i] as number, 0, 32, unsigned);
     else setFromInteger(1, i, A.i32[2 * i] as number, A.i32[2 * i + 1] as number, 64, unsigned);
   }
 }

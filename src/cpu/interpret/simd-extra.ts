@@ -4,9 +4,9 @@
 import { fpAdd, fpMulAdd } from "../fp/arithmetic.ts";
 import { bfDotAdd } from "../fp/bfloat.ts";
 import { fpConvert } from "../fp/convert.ts";
-import { BF16, F32 } from "../fp/format.ts";
+import { BF16, F32, Fpcr } from "../fp/format.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
-import { bitsOf, formatOf, setBits } from "./fp-lanes.ts";
+import { HALF, bitsOf, countOf, formatOf, setBits } from "./fp-lanes.ts";
 import { A, B, D, R, begin, broadcast, end, env, loadV, ready, storeNarrow, storeV } from "./vector.ts";
 
 type On<F> = (cpu: Cpu, f: F) => Result;
@@ -63,7 +63,7 @@ export const matrix = (signedA: boolean, signedB: boolean): On<Three> => compute
 /** Vn + Vm turned by 90 (rot 0) or 270 degrees. */
 export const complexAdd: On<Whole & { readonly g: number; readonly r: number }> = compute(f => f.g === 1 && f.q === 0, f => {
   const { g } = f, format = formatOf(g), sign = format.signBit;
-  for (let i = 0; i < (2 << f.q) >> g; i += 2) {
+  for (let i = 0; i < countOf(g, f.q); i += 2) {
     const re = bitsOf(B, g, i + 1) ^ (f.r === 0 ? sign : 0n), im = bitsOf(B, g, i) ^ (f.r === 0 ? 0n : sign);
     setBits(R, g, i, fpAdd(format, env, bitsOf(A, g, i), re));
     setBits(R, g, i + 1, fpAdd(format, env, bitsOf(A, g, i + 1), im));
@@ -78,12 +78,40 @@ function complexMulAdd(g: number, i: number, j: number, rot: number): void {
   setBits(R, g, i + 1, fpMulAdd(format, env, bitsOf(D, g, i + 1), factor, im));
 }
 export const complexMultiply: On<Whole & { readonly g: number; readonly r: number }> = compute(f => f.g === 1 && f.q === 0, f => {
-  for (let i = 0; i < (2 << f.q) >> f.g; i += 2) complexMulAdd(f.g, i, i, f.r);
+  for (let i = 0; i < countOf(f.g, f.q); i += 2) complexMulAdd(f.g, i, i, f.r);
 });
-/** The pair of singles of Vm with index H. */
+/** The pair of singles of Vm with index H, or of halves with index H:L. */
 export const complexByElement: On<Three & { readonly h: number; readonly r: number }> = compute(always, f => {
   for (let i = 0; i < 4; i += 2) complexMulAdd(0, i, 2 * f.h, f.r);
 });
+export const complexByHalves: On<Element & { readonly r: number }> = compute(f => f.h === 1 && f.q === 0, f => {
+  for (let i = 0; i < 4 << f.q; i += 2) complexMulAdd(HALF, i, 2 * ((f.h << 1) | f.l), f.r);
+});
+
+// --- halves that make singles (FEAT_FHM) ---
+
+/** A half as the single of the same value: NaNs keep their kind. Denormals are zeros when FPCR.FZ16 says so. */
+function widened(half: number): bigint {
+  const sign = BigInt(half >>> 15) << 31n, exp = (half >>> 10) & 31, frac = half & 0x3ff;
+  if (exp === 31) return sign | F32.infinity | (BigInt(frac) << 13n);
+  if (exp !== 0) return sign | (BigInt(exp + 112) << 23n) | (BigInt(frac) << 13n);
+  if (frac === 0 || (env.fpcr & Fpcr.FZ16) !== 0) return sign;
+  const top = 31 - Math.clz32(frac);
+  return sign | (BigInt(top + 103) << 23n) | ((BigInt(frac) << BigInt(23 - top)) & F32.fracMask);
+}
+/** D plus or minus products of halves, from lane `first` on; of B always lane `one` when there is such. */
+function halvesLong(q: number, first: number, negate: boolean, one?: number): void {
+  for (let i = 0; i < 2 << q; i++) {
+    const a = widened(A.u16[first + i] as number) ^ (negate ? F32.signBit : 0n), b = widened(B.u16[one ?? first + i] as number);
+    R.u32[i] = Number(fpMulAdd(F32, env, BigInt(D.u32[i] as number), a, b));
+  }
+}
+/** `upper`: from the second half of the lanes that there are. */
+export const halfMulAddLong = (negate: boolean, upper: boolean): On<Whole> => compute(always, f => halvesLong(f.q, upper ? 2 << f.q : 0, negate));
+/** Index H:L:M, Vm of the lower sixteen. */
+export const halfMulAddLongByElement = (negate: boolean, upper: boolean): On<Element> => compute(always, f => {
+  halvesLong(f.q, upper ? 2 << f.q : 0, negate, (f.h << 2) | (f.l << 1) | (f.z >> 4));
+}, f => f.z & 15);
 
 // --- BFloat16 ---
 

@@ -4,11 +4,11 @@ import type { Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { fpCompare } from "../fp/arithmetic.ts";
 import { fixedToFp, fpConvert, fpRoundIntN, fpToFixed, fpToFixedJS } from "../fp/convert.ts";
-import { F16, F32, F64, Fpcr, type Format, Rounding, roundingMode } from "../fp/format.ts";
+import { F16, F32, F64, H16, Fpcr, type Format, Rounding, roundingMode } from "../fp/format.ts";
 import { hostRounds, narrow } from "../fp/host.ts";
 import { Offset } from "../state.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
-import { Fp, bitsOf, formatOf, hostInteger, mapFp, mapMulAdd, mapRound, mapSqrt, setBits, setFromInteger, type FpOp } from "./fp-lanes.ts";
+import { Fp, HALF, bitsOf, formatOf, hostInteger, mapFp, mapMulAdd, mapRound, mapSqrt, setBits, setFromInteger, type FpOp } from "./fp-lanes.ts";
 import { bfConvert } from "./simd-extra.ts";
 import { fpImmediate32, fpImmediate64 } from "./simd-move.ts";
 import { A, B, D, R, begin, end, env, loadV, ready, storeV } from "./vector.ts";
@@ -104,7 +104,7 @@ function fromGeneral(cpu: Cpu, f: FromGeneral, fbits: number, unsigned: boolean)
   const lo = cpu.x[2 * f.n] as number;
   const hi = cpu.x[2 * f.n + 1] as number;
   R.clear();
-  if (fbits === 0) setFromInteger(f.g, 0, lo, hi, 32 << f.f, unsigned);
+  if (fbits === 0 && f.g !== HALF) setFromInteger(f.g, 0, lo, hi, 32 << f.f, unsigned);
   else {
     const bits = BigInt(lo >>> 0) | (f.f !== 0 ? BigInt(hi >>> 0) << 32n : 0n);
     setBits(R, f.g, 0, fixedToFp(formatOf(f.g), env, bits, 32 << f.f, fbits, unsigned));
@@ -131,6 +131,10 @@ const fromFixed = (unsigned: boolean): On<FromGeneral & { readonly i: number }> 
 
 /** Sets NZCV from A and B. */
 function compare(cpu: Cpu, g: number, signalQuiet: boolean): void {
+  if (g === HALF) {
+    cpu.nzcv = fpCompare(H16, env, bitsOf(A, g, 0), bitsOf(B, g, 0), signalQuiet) | 0;
+    return;
+  }
   const a = (g === 0 ? A.f32 : A.f64)[0] as number;
   const b = (g === 0 ? B.f32 : B.f64)[0] as number;
   if ((env.fpcr & Fpcr.FZ) === 0 && a === a && b === b) {

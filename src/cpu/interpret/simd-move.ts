@@ -6,7 +6,7 @@ import { fixedToFp, fpToFixed } from "../fp/convert.ts";
 import { Rounding } from "../fp/format.ts";
 import { Offset } from "../state.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
-import { mapUnary, type FpUnary } from "./fp-lanes.ts";
+import { HALF, mapUnary, type FpUnary } from "./fp-lanes.ts";
 import {
   A, B, D, R, type LaneOp, begin, broadcast, end, loadV, mapLanes, mapLong, mapNarrow, noWide, ready, satS, satS64, satU, satU64, storeNarrow,
   storeV, upperHalf,
@@ -43,6 +43,7 @@ const bic = (e: Expand): On<VectorImmediate> => immediate(e, e, (d, v) => d & ~v
 /** VFPExpandImm for single precision; for double, its upper word. */
 export const fpImmediate32 = (i: number): number =>
   ((i & 0x80) << 24) | ((i & 0x40) !== 0 ? 0x3e00_0000 : 0x4000_0000) | ((i & 0x3f) << 19);
+export const fpImmediate16 = (i: number): number => ((i & 0x80) << 8) | ((i & 0x40) !== 0 ? 0x3000 : 0x4000) | ((i & 0x3f) << 6);
 export const fpImmediate64 = (i: number): number =>
   ((i & 0x80) << 24) | ((i & 0x40) !== 0 ? 0x3fc0_0000 : 0x4000_0000) | ((i & 0x3f) << 16);
 
@@ -133,19 +134,21 @@ const shiftLong = (op: LaneOp): On<VectorShift> => (cpu, f) => {
   mapLong(op, 8 >> sizeOf(f), sizeOf(f));
   return result(cpu, f);
 };
-/** Fixed point: words and doublewords (halfwords are FEAT_FP16). */
+/** Fixed point: words and doublewords, and halfwords with FEAT_FP16. */
+const tooSmall = (cpu: Cpu, f: Shift): boolean => f.h < (cpu.features.has("FP16") ? 2 : 4);
+const precision = (f: Shift): number => (sizeOf(f) === 1 ? HALF : sizeOf(f) - 2);
 const fixedVector = (op: FpUnary): On<VectorShift> => (cpu, f) => {
-  const r = ready(cpu, f.h < 4 || (f.h >= 8 && f.q === 0));
+  const r = ready(cpu, tooSmall(cpu, f) || (f.h >= 8 && f.q === 0));
   if (r !== Next) return r;
   operands(cpu, f, false);
-  mapUnary(op, (8 << f.q) >> sizeOf(f), sizeOf(f) - 2);
+  mapUnary(op, (8 << f.q) >> sizeOf(f), precision(f));
   return result(cpu, f);
 };
 const fixedScalar = (op: FpUnary): On<Shift> => (cpu, f) => {
-  const r = ready(cpu, f.h < 4);
+  const r = ready(cpu, tooSmall(cpu, f));
   if (r !== Next) return r;
   operands(cpu, f, false);
-  mapUnary(op, 1, sizeOf(f) - 2);
+  mapUnary(op, 1, precision(f));
   return result(cpu, f);
 };
 const fromFixed = (unsigned: boolean): FpUnary => (f, e, a) => fixedToFp(f, e, a, f.bits, by, unsigned);
@@ -301,7 +304,7 @@ export const interpretSimdMove: Handlers<typeof simdMove, Cpu, Result> = {
   MOVI_32_0: movi(word(0)), MOVI_32_8: movi(word(8)), MOVI_32_16: movi(word(16)), MOVI_32_24: movi(word(24)),
   ORR_32_0: orr(word(0)), ORR_32_8: orr(word(8)), ORR_32_16: orr(word(16)), ORR_32_24: orr(word(24)),
   MOVI_16_0: movi(half(0)), MOVI_16_8: movi(half(8)), ORR_16_0: orr(half(0)), ORR_16_8: orr(half(8)),
-  MOVI_ones_8: movi(onesWord(8)), MOVI_ones_16: movi(onesWord(16)), MOVI_8: movi(byte), FMOV_vs: movi(fpImmediate32),
+  MOVI_ones_8: movi(onesWord(8)), MOVI_ones_16: movi(onesWord(16)), MOVI_8: movi(byte), FMOV_vs: movi(fpImmediate32), FMOV_vh: movi(i => fpImmediate16(i) * 0x1_0001),
   MVNI_32_0: mvni(word(0)), MVNI_32_8: mvni(word(8)), MVNI_32_16: mvni(word(16)), MVNI_32_24: mvni(word(24)),
   BIC_32_0: bic(word(0)), BIC_32_8: bic(word(8)), BIC_32_16: bic(word(16)), BIC_32_24: bic(word(24)),
   MVNI_16_0: mvni(half(0)), MVNI_16_8: mvni(half(8)), BIC_16_0: bic(half(0)), BIC_16_8: bic(half(8)),

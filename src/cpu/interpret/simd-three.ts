@@ -4,9 +4,9 @@ import type { Handlers } from "../a64/pattern.ts";
 import type { simdThree } from "../a64/simd-three.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
 import {
-  bfDot, bfDotByElement, bfMatrix, bfMulAddLong, bfMulAddLongByElement, complexAdd, complexByElement, complexMultiply, dot, dotByElement, matrix,
+  halfMulAddLong, halfMulAddLongByElement, bfDot, bfDotByElement, bfMatrix, bfMulAddLong, bfMulAddLongByElement, complexAdd, complexByElement, complexMultiply, dot, dotByElement, matrix,
 } from "./simd-extra.ts";
-import { Fp, Test, mapFp, mapFpPairs, mapMulAdd, mapTest, type FpOp, type FpTest } from "./fp-lanes.ts";
+import { Fp, HALF, Test, countOf, mapFp, mapFpPairs, mapMulAdd, mapTest, type FpOp, type FpTest } from "./fp-lanes.ts";
 import {
   A, B, D, R, type LaneOp, begin, broadcast, end, loadV, mapLanes, mapLong, mapNarrow, mapPairs, mapWide, noWide, ready, satS, satS64, satU,
   satU64, storeNarrow, storeV, upperHalf,
@@ -184,7 +184,7 @@ const fpVector = (run: Run): On<Vector> => (cpu, f) => {
   const r = ready(cpu, f.g === 1 && f.q === 0);
   if (r !== Next) return r;
   operands(cpu, f);
-  run((2 << f.q) >> f.g, f.g);
+  run(countOf(f.g, f.q), f.g);
   return result(cpu, f);
 };
 const fpScalar = (run: Run): On<Scalar> => (cpu, f) => {
@@ -234,14 +234,14 @@ const scalarByElement = (op: LaneOp, map: Map): On<Scalar & { readonly h: number
 const fpByElement = (run: Run): On<Element> => (cpu, f) => {
   const r = ready(cpu, f.g === 1 && (f.l !== 0 || f.q === 0));
   if (r !== Next) return r;
-  elementOperands(cpu, f, f.g + 2);
-  run((2 << f.q) >> f.g, f.g);
+  elementOperands(cpu, f, f.g === HALF ? 1 : f.g + 2);
+  run(countOf(f.g, f.q), f.g);
   return result(cpu, f);
 };
 const fpScalarByElement = (run: Run): On<Scalar & { readonly h: number; readonly l: number }> => (cpu, f) => {
   const r = ready(cpu, f.g === 1 && f.l !== 0);
   if (r !== Next) return r;
-  elementOperands(cpu, f, f.g + 2);
+  elementOperands(cpu, f, f.g === HALF ? 1 : f.g + 2);
   run(1, f.g);
   return result(cpu, f);
 };
@@ -306,6 +306,9 @@ export const interpretSimdThree: Handlers<typeof simdThree, Cpu, Result> = {
   SQRDMLAH_v: vector(doublingHighTo(1), HS), SQRDMLSH_v: vector(doublingHighTo(-1), HS),
   SDOT_v: dot(true, true), UDOT_v: dot(false, false), USDOT_v: dot(false, true),
   SMMLA: matrix(true, true), UMMLA: matrix(false, false), USMMLA: matrix(false, true), FCMLA_v: complexMultiply, FCADD_v: complexAdd,
+  FMLAL_v: halfMulAddLong(false, false), FMLSL_v: halfMulAddLong(true, false), FMLAL2_v: halfMulAddLong(false, true),
+  FMLSL2_v: halfMulAddLong(true, true), FMLAL_ve: halfMulAddLongByElement(false, false), FMLSL_ve: halfMulAddLongByElement(true, false),
+  FMLAL2_ve: halfMulAddLongByElement(false, true), FMLSL2_ve: halfMulAddLongByElement(true, true),
   BFMMLA: bfMatrix, BFDOT_v: bfDot, BFMLAL_v: bfMulAddLong,
   SQRDMLAH_s: scalar(doublingHighTo(1), HS), SQRDMLSH_s: scalar(doublingHighTo(-1), HS),
   SQRDMLAH_ve: byElement(doublingHighTo(1)), SQRDMLSH_ve: byElement(doublingHighTo(-1)),

@@ -9,7 +9,7 @@ import { hostRounds, narrow as toSingle } from "../fp/host.ts";
 import { Next, type Cpu, type Result } from "./cpu.ts";
 import { bfConvertNarrow } from "./simd-extra.ts";
 import {
-  Fp, Test, mapFromInteger, mapRound, mapSqrt, mapTest, mapToInteger, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary,
+  Fp, Test, countOf, mapFromInteger, mapRound, mapSqrt, mapTest, mapToInteger, mapUnary, pairFp, reduceFp, type FpOp, type FpTest, type FpUnary,
 } from "./fp-lanes.ts";
 import {
   A, B, D, R, type LaneOp, begin, end, env, loadV, mapLanes, mapNarrow, noWide, ready, satS, satS64, satU, satU64, storeNarrow, storeV, upperHalf,
@@ -164,7 +164,7 @@ const fpVector = (run: Run): On<Vector> => (cpu, f) => {
   const r = ready(cpu, f.g === 1 && f.q === 0);
   if (r !== Next) return r;
   operands(cpu, f);
-  run((2 << f.q) >> f.g, f.g);
+  run(countOf(f.g, f.q), f.g);
   return result(cpu, f);
 };
 const fpScalar = (run: Run): On<Scalar> => (cpu, f) => {
@@ -252,11 +252,12 @@ const across = (signed: boolean, op: (a: number, b: number) => number): On<Vecto
   (R.u[f.g] as Uint8Array)[0] = v;
   return result(cpu, f);
 };
-const fpAcross = (op: FpOp): On<Pair> => (cpu, f) => {
+/** Four singles, or (g and q given) halves. */
+const fpAcross = (op: FpOp): On<Pair & { readonly g?: number; readonly q?: number }> => (cpu, f) => {
   const r = ready(cpu, false);
   if (r !== Next) return r;
   operands(cpu, f);
-  reduceFp(op);
+  reduceFp(op, countOf(f.g ?? 0, f.q ?? 1), f.g ?? 0);
   return result(cpu, f);
 };
 const fpPair = (op: FpOp): On<Scalar> => (cpu, f) => {

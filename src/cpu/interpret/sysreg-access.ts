@@ -231,11 +231,11 @@ export const specials: { readonly [K in SpecialName]: Special } = {
   },
   UAO: mode("UAO"), DIT: mode("DIT"), SSBS: mode("SSBS"),
   RNDR: random, RNDRRS: random,
-  FPCR: { // AHP, DN, FZ, RMode; no FP16, no trapped exceptions
+  FPCR: { // AHP, DN, FZ, RMode, FZ16; no trapped exceptions
     read: cpu => (cpu.fpTrapped() ? cpu.trapFp() : value(cpu, cpu.x[word(Offset.FPCR)] as number)),
     write: (cpu, lo) => {
       if (cpu.fpTrapped()) return cpu.trapFp();
-      cpu.x[word(Offset.FPCR)] = lo & 0x07c0_0000;
+      cpu.x[word(Offset.FPCR)] = lo & (cpu.features.has("FP16") ? 0x07c8_0000 : 0x07c0_0000);
       return Next;
     },
   },

@@ -275,6 +275,8 @@ const longProduct = (signed: boolean, op?: readonly number[]): ((t: Translator, 
 const cmgt = by(Lane.greater), cmeq = by(Lane.equal);
 
 export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
+  FMLAL_v: interpreted, FMLSL_v: interpreted, FMLAL2_v: interpreted, FMLSL2_v: interpreted, FMLAL_ve: interpreted,
+  FMLSL_ve: interpreted, FMLAL2_ve: interpreted, FMLSL2_ve: interpreted,
   SQRDMLAH_v: interpreted, SQRDMLSH_v: interpreted, SDOT_v: interpreted, UDOT_v: interpreted, USDOT_v: interpreted, SMMLA: interpreted,
   UMMLA: interpreted, USMMLA: interpreted, FCMLA_v: interpreted, FCADD_v: interpreted, BFMMLA: interpreted, BFDOT_v: interpreted,
   BFMLAL_v: interpreted, SQRDMLAH_s: interpreted, SQRDMLSH_s: interpreted, SQRDMLAH_ve: interpreted, SQRDMLSH_ve: interpreted, SDOT_ve: interpreted,

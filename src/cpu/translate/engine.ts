@@ -14,6 +14,7 @@ import { NativeMemory } from "../../../ffi/memory.ts";
 import { branch, system } from "../a64/branch.ts";
 import { dataImm } from "../a64/data-imm.ts";
 import { dataReg } from "../a64/data-reg.ts";
+import { half, halfMove } from "../a64/half.ts";
 import { loadStore, loadStoreFp } from "../a64/load-store.ts";
 import { compile, type Table } from "../a64/pattern.ts";
 import { Jump, Next, Stop, type Cpu } from "../interpret/cpu.ts";
@@ -102,7 +103,7 @@ function translations(features: CoreFeatures, shared: boolean): readonly Transla
     ...of(system, emitSystem, name => ENDS.test(name)),
     ...of(dataImm, emitDataImm), ...of(dataReg, emitDataReg), ...of(loadStore, emitLoadStore), ...of(loadStoreFp, emitLoadStoreFp),
     ...of(simdFp, emitFp), ...of(simdThree, emitThree), ...of(simdTwo, emitTwo), ...of(simdMove, emitMove), ...of(crypto, emitCrypto),
-    ...of(simdLoadStore, emitStructures),
+    ...of(simdLoadStore, emitStructures), ...of(half, {}), ...of(halfMove, {}), // half precision is left to the interpreter
   ]).map(one => (features.has("UAO") && UNPRIVILEGED.test(one.name) ? { ...one, emit: undefined } : one));
 }
 
