@@ -7,7 +7,8 @@ import { slot, sysregs, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
 import { Mode } from "../features.ts";
-import { Jump, Next, type Cpu, type Result } from "./cpu.ts";
+import { timerFires } from "../timer.ts";
+import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
 
 /** What an access gives when EL0 may not make it: whoever asked traps it to EL1. */
 export const Trap = -1;
@@ -81,6 +82,14 @@ type Timer = { ctl: "CNTV_CTL_EL0" | "CNTP_CTL_EL0"; cval: "CNTV_CVAL_EL0" | "CN
 const virtual: Timer = { ctl: "CNTV_CTL_EL0", cval: "CNTV_CVAL_EL0", which: "virtual", bit: EL0VTEN };
 const physical: Timer = { ctl: "CNTP_CTL_EL0", cval: "CNTP_CVAL_EL0", which: "physical", bit: EL0PTEN };
 
+/** A timer that is due already is heard now, and one that is not any more; not at the end of the slice. */
+function changed(cpu: Cpu, t: Timer): Result {
+  const told = t.which === "virtual" ? cpu.vtimerMasked : cpu.ptimerMasked;
+  if (timerFires(cpu, t.which) === told) return Next;
+  cpu.advance();
+  cpu.exit.kind = "budget";
+  return Stop;
+}
 const timerControl = (t: Timer): Special => ({
   read: cpu => {
     if (denied(cpu, t.bit)) return Trap;
@@ -91,7 +100,7 @@ const timerControl = (t: Timer): Special => ({
   write: (cpu, lo, hi) => {
     if (denied(cpu, t.bit)) return Trap;
     keep(cpu, t.ctl, lo, hi);
-    return Next;
+    return changed(cpu, t);
   },
 });
 const timerCompare = (t: Timer): Special => ({
@@ -99,7 +108,7 @@ const timerCompare = (t: Timer): Special => ({
   write: (cpu, lo, hi) => {
     if (denied(cpu, t.bit)) return Trap;
     keep(cpu, t.cval, lo, hi);
-    return Next;
+    return changed(cpu, t);
   },
 });
 /** TVAL: CVAL as a signed 32-bit distance from now. */
@@ -113,7 +122,7 @@ const timerValue = (t: Timer): Special => ({
     if (denied(cpu, t.bit)) return Trap;
     const due = cpu.clock.ticks() + (lo | 0);
     keep(cpu, t.cval, due % 2 ** 32 | 0, Math.floor(due / 2 ** 32) | 0);
-    return Next;
+    return changed(cpu, t);
   },
 });
 function compareValue(cpu: Cpu, t: Timer): number {

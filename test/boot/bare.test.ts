@@ -1,0 +1,30 @@
+// test/boot/bare.test.ts — a guest without a system checks what architecture, interrupt controllers and PSCI promise: every case,
+// each named after its rule. Beside QEMU: npm run fidelity, docs/fidelity.md.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { VirtualMachine } from "../../src/library.ts";
+import { buildBare, casesOf } from "../support/bare.ts";
+
+const LIMIT = 60_000;
+const place = mkdtempSync(join(tmpdir(), "hv-bare-"));
+let image: string;
+beforeAll(() => { image = buildBare(place); }, 300_000);
+afterAll(() => rmSync(place, { recursive: true }));
+
+test.each([
+  ["interpreter", 2, "off"], ["interpreter", 3, "off"], ["translator", 2, "off"], ["translator", 3, "off"], ["translator", 2, "on"], ["translator", 3, "on"],
+] as const)("%s, GICv%d, threads %s: every case holds", async (engine, gic, smpThreads) => {
+  const vm = await VirtualMachine.start({ kernel: image, cpus: 3, gic, engine, smpThreads, memory: "256M" });
+  try {
+    const output = (await vm.console.expect(/^[^]*\nend\r\n/, { timeout: LIMIT }))[0];
+    const cases = casesOf(output);
+    expect(cases.filter(one => !one.ok)).toEqual([]);
+    const documented = readFileSync(join(import.meta.dir, "../../docs/fidelity.md"), "utf8");
+    expect(cases.filter(one => !documented.includes(`| ${one.name} |`)).map(one => one.name)).toEqual([]);
+    expect(cases.length).toBeGreaterThan(100);
+  } finally {
+    await vm.close();
+  }
+}, LIMIT);
