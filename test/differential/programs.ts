@@ -219,13 +219,13 @@ const byName = new Map(instructions.map(e => [e.name, e]));
 class Machine {
   readonly #cpu: Cpu;
   readonly #ram: DataView;
-  constructor(executor: Executor) {
+  constructor(executor: Executor, features: Features) {
     const memory = NativeMemory.allocate(16 << 20);
     this.#ram = new DataView(memory.window(0));
     const map = new MemoryMap();
     map.add(0, memory, 16 << 20, false);
     const domain = executor === "shared" ? new Domain(1, 0) : undefined; // as if other cores ran at the same time
-    const cpu = this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions, domain, features: parseFeatures("max") as Features });
+    const cpu = this.#cpu = new Cpu({ index: 0, peers: [], memory: map, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, instructions, domain, features });
     domain?.join({ hear: () => {} }, cpu.state.memory);
     cpu.useHotForms = executor !== "reference";
     if (executor === "translator" || executor === "baseline" || executor === "shared") {
@@ -339,7 +339,7 @@ export interface Options { readonly seed: number; readonly programs: number; rea
 export function compare(runner: string, options: Options): Outcome {
   const model: CpuModel = (["cortex-a57", "neoverse-n1", "max"] as const)[options.seed % 3] as CpuModel;
   const generator = new Generator(new Random(options.seed), model, options.names ?? /./);
-  const machine = new Machine(options.executor ?? "interpreter");
+  const machine = new Machine(options.executor ?? "interpreter", parseFeatures({ "cortex-a57": "v8.0", "neoverse-n1": "default", max: "max" }[model]) as Features);
   const outcome: Outcome = { programs: 0, differences: [] };
   const [from, to] = [`${runner}.in`, `${runner}.out`]; // files: pipes both ways could block each other
   const given = new Uint8Array(options.programs * RECORD);

@@ -118,6 +118,11 @@ void timers(void) {
   WRITE("cntv_tval_el0", 1 << 30);
   u64 left = READ("cntv_tval_el0");
   check("C5", "DDI 0487 D11.2.4", "TVAL reads as what is left", left <= 1 << 30 && left > (1 << 30) - hz, left);
+  WRITE("cntv_cval_el0", READ("cntvct_el0"));
+  WRITE("cntv_ctl_el0", 1);
+  WRITE("cntv_cval_el0", ~0ul);
+  ISB();
+  check("C5", "DDI 0487 D11.2.4", "due, and set to later before it is taken: it is not pending any more", gic_acknowledge() == SPURIOUS, 0);
   WRITE("cntv_cval_el0", 0);
   WRITE("cntv_ctl_el0", 3);
   check("C5", "DDI 0487 D17.8, CNTV_CTL_EL0", "IMASK keeps the interrupt back, and ISTATUS is set", !fires_in(2000), taken);
@@ -307,12 +312,21 @@ void gic(void) {
     put32(GICD + at, old);
     survived++;
   }
+  if (v3) {
+    for (u64 at = 0x80; at < 0x1000; at += 4) { // GICR_CTLR to GICR_WAKER aside
+      u64 there = GICR + SGI_FRAME + at, old = get32(there);
+      put32(there, 0);
+      put32(there, ~0u);
+      asm volatile("ldrb w0, [%0]\n strb w0, [%0]\n ldrh w0, [%0]\n strh w0, [%0]" ::"r"(there) : "x0", "memory");
+      put32(there, old);
+    }
+  }
   for (u32 i = 0; i < lines; i += 32) {
     put32(bit_at(i, ICENABLER), ~0u);
     put32(bit_at(i, ICPENDR), ~0u);
     put32(bit_at(i, ICACTIVER), ~0u);
   }
-  check("C1", "robustness", "every register of the distributor read and written with every width: the guest goes on", survived == 1024, survived);
+  check("C1", "robustness", "every register of the distributor, and of the redistributor's second frame, read and written with every width: the guest goes on", survived == 1024, survived);
   gic_start();
   while (gic_acknowledge() < 1020) ; // what was pending by then
 }

@@ -144,6 +144,11 @@ void debugging(void) {
   r->count = 0;
   asm volatile("adr %0, 1f\n msr dbgbvr0_el1, %0\n mov x1, #0x1e7\n msr dbgbcr0_el1, x1\n isb\n 1: nop\n msr dbgbcr0_el1, xzr\n isb" : "=&r"(place)::"x1", "memory");
   check("debug", "DDI 0487 D2.9", "a breakpoint: class 0x31, ELR its address", r->count == 1 && r->esr >> 26 == 0x31 && r->elr == place, r->esr);
+  WRITE("oslar_el1", 1);
+  r->count = 0;
+  asm volatile("adr %0, 1f\n msr dbgbvr0_el1, %0\n mov x1, #0x1e7\n msr dbgbcr0_el1, x1\n isb\n 1: nop\n msr dbgbcr0_el1, xzr\n isb" : "=&r"(place)::"x1", "memory");
+  check("debug", "DDI 0487 H2.2.2", "while the OS lock is taken there are no breakpoints", r->count == 0, r->esr);
+  WRITE("oslar_el1", 0);
   asm volatile("msr daifset, #8" ::: "memory");
   WRITE("mdscr_el1", 0);
   ISB();
