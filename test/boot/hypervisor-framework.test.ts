@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { VirtualMachine } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import { CMDLINE, command } from "../support/guest-shell.ts";
 import { standInThreads } from "../support/stand-in.ts";
 
 const BOOT = 120_000;
@@ -52,3 +53,25 @@ for (const [gic, name] of [[2, "hv's own interrupt controller"], [3, "hv_gic"]] 
     }, BOOT + 30_000);
   });
 }
+
+describe.each([[2, "hv's own interrupt controller"], [3, "hv_gic"]] as const)("four vCPUs, a thread each, GICv%d: %s", (gic, _name) => {
+  let vm: VirtualMachine;
+  beforeAll(async () => {
+    const { kernel, initramfs } = await debianKernel("6.1");
+    vm = await VirtualMachine.start({ kernel, initrd: initramfs, cmdline: CMDLINE, accelerator: "hvf", gic, cpus: 4, threads: standInThreads });
+    await vm.console.expect(/\/ # /, { timeout: BOOT });
+  }, BOOT + 60_000);
+  afterAll(async () => { await vm.close(); });
+  test("timers and interrupts between cores reach all of them", async () => {
+    const text = await command(vm, "cat /proc/interrupts");
+    for (const row of [/ 27 Level +arch_timer/, /Function call interrupts/]) {
+      const counts = (text.split("\r\n").find(line => row.test(line)) ?? "").trim().split(/ +/).slice(1, 5).map(Number);
+      expect(Math.min(...counts)).toBeGreaterThan(0);
+    }
+  });
+  test("work in parallel, a core that goes and comes back, and a clean log", async () => {
+    expect(await command(vm, "sh -c 'for i in 1 2 3 4; do (seq 2000 | sort -rn | head -1) & done; wait'")).toBe("2000\r\n".repeat(4));
+    expect(await command(vm, "d=/sys/devices/system/cpu; echo 0 > $d/cpu3/online; cat $d/online; echo 1 > $d/cpu3/online; cat $d/online")).toBe("0-2\r\n0-3\r\n");
+    expect((await command(vm, "dmesg")).split("\r\n").filter(line => TROUBLE.test(line))).toEqual([]);
+  }, BOOT);
+});

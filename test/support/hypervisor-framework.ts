@@ -14,6 +14,9 @@ import { getEnvironmentData, setEnvironmentData } from "node:worker_threads";
 import { declarations, ExitOffset, ExitReason, linked, provideSymbols, Reg, Status, systemDeclarations, type Declarations } from "../../ffi/hypervisor.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { pstate, setPstate } from "../../src/cpu/exception.ts";
+import { yieldProcessor } from "../../ffi/posix.ts";
+import { Domain } from "../../src/cpu/domain.ts";
+import { hear } from "../../src/cpu/hear.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { instructions } from "../../src/cpu/interpret/instructions.ts";
 import { MemoryMap } from "../../src/cpu/memory-map.ts";
@@ -25,9 +28,11 @@ import headers from "../ffi/hypervisor.json" with { type: "json" };
 import { DISTRIBUTOR_SIZE, GIC_BYTES, Gicv3, REDISTRIBUTOR_SIZE } from "./gicv3.ts";
 
 const SHARED = "hv: stand-in for Hypervisor.framework";
+/** What cores in threads of their own tell each other; there are at most so many of them. */
+const DOMAIN = `${SHARED}: domain`, MAX_AT_ONCE = 8;
 const MAX_VCPUS = 64, PAGE = 0x4000, REGIONS = 8;
 /** Words of the shared memory; regions are doubles (host address, guest address, size, flags), and so are the addresses of the interrupt controller. */
-const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, /** Counts changes of the regions. */ REGIONS_CHANGED: 4, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, GIC: 348, COUNT: 348 + Math.ceil(GIC_BYTES / 4) } as const;
+const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, /** Counts changes of the regions. */ REGIONS_CHANGED: 4, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, /** A lock, and the address of the bytes of CodeLines. */ CODE_LOCK: 348, CODE: 350, GIC: 352, COUNT: 352 + Math.ceil(GIC_BYTES / 4) } as const;
 const FREQUENCY = 24_000_000;
 const TIMER_INTID = { virtual: 27, physical: 30 } as const;
 const known = new Set(Object.entries(headers.hv_sys_reg_t).filter(([name]) => !/_EL2$/.test(name)).map(([, value]) => value));
@@ -56,6 +61,8 @@ export interface StandInOptions {
   readonly engine?: "translator" | "interpreter";
   /** The executable has no entitlement. */
   readonly denied?: boolean;
+  /** vCPUs of other threads run at the same time. */
+  readonly atOnce?: boolean;
 }
 
 export class StandIn implements Disposable {
@@ -74,11 +81,15 @@ export class StandIn implements Disposable {
   #config = { distributor: 0, redistributor: 0, ipaBits: DEFAULT_IPA };
   #nextObject = 0x10_0000;
   readonly #now: () => number;
+  readonly #domain: SharedArrayBuffer;
 
   constructor(options: StandInOptions = {}) {
     this.#options = options;
     let buffer = getEnvironmentData(SHARED) as SharedArrayBuffer | undefined;
     if (buffer === undefined) setEnvironmentData(SHARED, buffer = new SharedArrayBuffer(Word.COUNT * 4) as never);
+    let domain = getEnvironmentData(DOMAIN) as SharedArrayBuffer | undefined;
+    if (domain === undefined) setEnvironmentData(DOMAIN, domain = new Domain(MAX_AT_ONCE).shared as never);
+    this.#domain = domain as SharedArrayBuffer;
     this.shared = new Int32Array(buffer as SharedArrayBuffer);
     this.#wide = new Float64Array(buffer as SharedArrayBuffer);
     this.#controller = new Gicv3(buffer as SharedArrayBuffer, Word.GIC * 4);
@@ -112,6 +123,7 @@ export class StandIn implements Disposable {
     provideSymbols(undefined);
     for (const one of this.#callbacks) one.close();
     this.shared.fill(0);
+    new Int32Array(this.#domain).fill(0);
   }
 
   // --- libSystem ---
@@ -155,6 +167,8 @@ export class StandIn implements Disposable {
       if (this.shared[Word.VCPUS] !== 0) return Status.HV_BUSY;
       this.shared[Word.VM] = 0;
       this.#controller.there = false;
+      this.#wide[Word.CODE / 2] = 0;
+      new Int32Array(this.#domain).fill(0);
       return Status.HV_SUCCESS;
     },
     hv_vm_map: (address: number | null, ipa: bigint, size: bigint, flags: bigint) => {
@@ -348,8 +362,11 @@ export class StandIn implements Disposable {
     for (const one of this.#regions()) memory.add(one.ipa, NativeMemory.at(one.host, one.size), one.size, (one.flags & 2) === 0);
     const clock = { ticks: () => this.#now() - vcpu.offset, frequency: FREQUENCY, wallSeconds: () => 0 };
     const peers: Cpu[] = [];
-    const cpu = new Cpu({ index: id, memory, clock, instructions, peers });
+    const domain = this.#options.atOnce === true && id < MAX_AT_ONCE ? new Domain(MAX_AT_ONCE, id, this.#domain, yieldProcessor) : undefined;
+    if (domain !== undefined) this.#shareCodeLines(memory);
+    const cpu = new Cpu({ index: id, memory, clock, instructions, peers, domain });
     peers.push(cpu);
+    domain?.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
     const record = NativeMemory.allocate(PAGE);
     const vcpu: VirtualCpu = { id, cpu, exit: record, record: new DataView(record.window(0)), pending: 0, offset: 0, trapDebug: false, others: new Map(), regions: Atomics.load(this.shared, Word.REGIONS_CHANGED) };
     this.#vcpus.set(id, vcpu);
@@ -368,6 +385,15 @@ export class StandIn implements Disposable {
     put64(out, BigInt(id));
     put64(exit, BigInt(record.pointer));
     return Status.HV_SUCCESS;
+  }
+
+  /** The first core makes the bytes for all. */
+  #shareCodeLines(memory: MemoryMap): void {
+    while (Atomics.compareExchange(this.shared, Word.CODE_LOCK, 0, 1) !== 0) Atomics.wait(this.shared, Word.CODE_LOCK, 1, 1);
+    const there = this.#wide[Word.CODE / 2] as number;
+    if (there === 0) this.#wide[Word.CODE / 2] = memory.codeLines.prepare(memory.views.length);
+    else memory.codeLines.share(there, memory.views.length);
+    Atomics.store(this.shared, Word.CODE_LOCK, 0);
   }
 
   // --- registers ---
@@ -460,7 +486,9 @@ export class StandIn implements Disposable {
     const { cpu } = one, { exit, x } = cpu, gic = this.#gic;
     if (gic !== undefined) this.#settle(one, gic);
     x[Offset.LINES / 4] = gic === undefined ? one.pending : gic.line(one.id) ? 1 : 0;
+    cpu.domain?.enter();
     cpu.run(undefined);
+    cpu.domain?.leave();
     const EC = (ec: number, iss: number): number => (ec << 26) | (1 << 25) | iss;
     switch (exit.kind) {
       case "canceled": // or only the controller was to be looked at
