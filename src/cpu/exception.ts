@@ -1,7 +1,7 @@
 // src/cpu/exception.ts — taking exceptions to EL1 and returning from them.
 // Spec: ARM DDI 0487, D1.3 (exception entry), D1.4 (return), ESR_EL1; shared pseudocode AArch64.TakeException.
 // Left out: EL2 and EL3, AArch32, SError.
-import { Mode } from "./features.ts";
+import { Mode, SCTLR_DSSBS_HI } from "./features.ts";
 import type { Cpu } from "./interpret/cpu.ts";
 import { slot } from "./sysreg.ts";
 import { Offset } from "./state.ts";
@@ -40,9 +40,6 @@ const SPSR_PAN = 1 << 22;
 const SPSR_SS = 1 << 21;
 const SPSR_IL = 1 << 20;
 const SCTLR_SPAN = 1 << 23;
-
-/** Bit 44. */
-const SCTLR_DSSBS_HI = 1 << (44 - 32);
 
 /** PSTATE in the layout of SPSR_EL1. */
 export function pstate(cpu: Cpu): number {

@@ -1,5 +1,6 @@
 // src/cpu/features.ts — the optional features of the software CPU as one table: what the ID registers say of each, which
-// encodings and registers it brings. `--cpu` chooses; what is not chosen is UNDEFINED.
+// encodings and registers it brings. `--cpu` chooses; what is not chosen is UNDEFINED. System instructions and immediate forms of
+// MSR that a feature brings ask for it where they stand, in interpret/system.ts.
 // Spec: ARM DDI 0487, A2 (the features, and which needs which), D19.2 (ID registers).
 import { slot, sysregs, type SysRegName } from "./sysreg.ts";
 
@@ -52,21 +53,18 @@ const features: Readonly<Record<FeatureName, Row>> = {
 export const featureNames = Object.keys(features) as FeatureName[];
 export type Features = ReadonlySet<FeatureName>;
 
-/** A core's set by name: everything; Armv8.0 with the cryptographic instructions; what costs a guest nothing. */
-const models: Readonly<Record<string, Features>> = {
-  max: new Set(featureNames),
-  "v8.0": new Set(),
-  default: new Set(featureNames.filter(name => features[name].usual === true)),
-};
-export const DEFAULT_FEATURES: Features = models["default"] as Features;
+/** What costs a guest nothing. Beside it, by name: everything; Armv8.0 with the cryptographic instructions. */
+export const DEFAULT_FEATURES: Features = new Set(featureNames.filter(name => features[name].usual === true));
+const models: ReadonlyMap<string, Features> = new Map([["max", new Set(featureNames)], ["v8.0", new Set<FeatureName>()], ["default", DEFAULT_FEATURES]]);
 /** Those of them that give the same in every run. */
 export const REPEATABLE_FEATURES: Features = new Set([...DEFAULT_FEATURES].filter(name => name !== "RNG"));
 
-/** What `needs` asks for, as long as something is missing; or, `without` one, what can't be any more. */
+/** Adds what the features of a set can't be without. */
 function complete(set: Set<FeatureName>): Set<FeatureName> {
   for (const name of set) for (const other of features[name].needs ?? []) set.add(other); // a Set gives what is added meanwhile
   return set;
 }
+/** Takes one away, with those that can't be without it. */
 function remove(set: Set<FeatureName>, name: FeatureName): void {
   if (!set.delete(name)) return;
   for (const other of set) if (features[other].needs?.includes(name) === true) remove(set, other);
@@ -79,7 +77,7 @@ function remove(set: Set<FeatureName>, name: FeatureName): void {
 export function parseFeatures(text: string): Features | { readonly unknown: string } {
   const set = new Set<FeatureName>();
   for (const [i, word] of text.split(",").entries()) {
-    const model = i === 0 ? models[word.toLowerCase()] : undefined;
+    const model = i === 0 ? models.get(word.toLowerCase()) : undefined;
     if (model !== undefined) {
       for (const name of model) set.add(name);
       continue;
@@ -95,6 +93,9 @@ export function parseFeatures(text: string): Features | { readonly unknown: stri
 
 /** PSTATE bits of optional features, where SPSR_EL1 has them. */
 export const Mode = { SSBS: 0x1000, UAO: 0x80_0000, DIT: 0x100_0000 } as const;
+
+/** SCTLR_EL1.DSSBS (bit 44, in the upper word): what SSBS becomes at an exception. */
+export const SCTLR_DSSBS_HI = 0x1000;
 
 /** The features of one core, and what follows from them. */
 export class CoreFeatures {

@@ -1,5 +1,5 @@
-// src/machine/machine-registers.ts — system registers that trap to the machine on every backend: the debug lock
-// registers read as unlocked and unimplemented, the interrupt controller's interface is UNDEFINED with a GICv2.
+// src/machine/machine-registers.ts — system registers that trap to the machine: the debug lock registers, on backends
+// whose cores have no self-hosted debug of their own, read as unlocked; the interrupt controller's interface is UNDEFINED with a GICv2.
 // Spec: ARM DDI 0487, D19.3 (debug registers); IHI 0069, 12.2 (ICC_*_EL1).
 import type { Gicv3 } from "../../devices/gic/gicv3.ts";
 import type { IccRegister } from "../../devices/gic/icc.ts";

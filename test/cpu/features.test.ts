@@ -29,6 +29,7 @@ describe("the text", () => {
   });
   test("anything else is named", () => {
     expect(parseFeatures("max,SVE")).toEqual({ unknown: "SVE" });
+    expect(parseFeatures("constructor")).toEqual({ unknown: "constructor" });
     expect(parseFeatures("")).toEqual({ unknown: "" });
     expect(parseFeatures("RNG,max")).toEqual({ unknown: "max" });
   });

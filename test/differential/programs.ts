@@ -77,7 +77,6 @@ const without: Readonly<Record<CpuModel, { test(name: string): boolean }>> = {
 class Generator {
   readonly #random: Random;
   readonly #entries: readonly Encoding[];
-  // QEMU 7.2's max takes FMOV of a half with op = 1, which is unallocated, and leaves the sign of a converted half in its word
   /** DC ZVA writes 64 bytes, but 512 on QEMU's max. */
   readonly #zva: boolean;
   /** Writable bits of FPCR's upper half. */
@@ -204,6 +203,7 @@ class Generator {
       if ("w" in f && f["w"] === f["x"] && /^LD/.test(name)) return undefined;
       if (/^CASP/.test(name)) { f["s"] = 2 * random.below(9); f["t"] = 2 * random.below(9); }
     }
+    // QEMU 7.2's max takes FMOV of a half with op = 1, which is unallocated, and leaves the sign of a converted half in its word
     if (this.#modes === 0x07c8 && (name === "FCVTZU_vi" ? f["h"] === 0 : /^FCVTZ[SU]_si$/.test(name) && (f["h"] as number) >> 1 === 1)) return undefined;
     if (EXCLUSIVE_LOAD.test(name) || RCPC.test(name)) return undefined; // only with its store, or its own pointer, above
     let word = encode(entry, f);

@@ -6,7 +6,7 @@ import { ZR } from "../a64/pattern.ts";
 import { slot, sysregs, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
-import { Mode } from "../features.ts";
+import { Mode, SCTLR_DSSBS_HI } from "../features.ts";
 import { timerFires } from "../timer.ts";
 import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
 
@@ -38,8 +38,6 @@ const SCTLR_WRITABLE = 0x048d_d21f;
 const SCTLR_RES1 = 0x3050_0980;
 /** RES1 without FEAT_PAN. */
 const SCTLR_SPAN = 1 << 23;
-/** Bit 44. */
-const SCTLR_DSSBS_HI = 1 << 12;
 
 /** A register kept in the state whose change ends what the TLB knows. */
 const translation = (name: SpecialName): Special => ({
