@@ -441,7 +441,7 @@ function exitText(exit: Exit): string {
     case "mmio": return `mmio ${exit.write ? "write" : "read"} ${exit.size} at ${hex(exit.gpa)}`;
     case "sysreg": return `sysreg ${exit.write ? "write" : "read"} encoding ${hex(exit.encoding)}`;
     case "call": return `${exit.conduit} #${exit.immediate}`;
-    case "vtimer": return `${exit.timer} timer`;
+    case "vtimer": return exit.timer === "pmu" ? "counter overflow" : `${exit.timer} timer`;
     case "debug": return `brk #${exit.immediate}`;
     case "fault": return `fault: ${exit.why}`;
     default: return exit.kind;

@@ -54,7 +54,7 @@ const command: CommandDef<typeof args> = defineCommand({
     parseTrace(given.trace);
     parseNets(rawArgs, { deterministic: given.deterministic });
     const pci = parseTransport(given.transport) === "pci";
-    const accelerator = chooseAccelerator(given.accel).name, its = accelerator === "software", gic = gicVersion(accelerator, parseGic(given.gic), parseCpus(given.cpus));
+    const accelerator = chooseAccelerator(given.accel).name, its = accelerator === "software", pmu = its, gic = gicVersion(accelerator, parseGic(given.gic), parseCpus(given.cpus));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });
     }
@@ -62,11 +62,11 @@ const command: CommandDef<typeof args> = defineCommand({
     let patched: readonly string[] = [];
     if (given.image !== undefined || given.firmware !== undefined) {
       const { cpus, ramSize, prepare } = await readBootArguments(given);
-      ({ tree, patched } = prepare({ cpus, ramSize, gic, pci, its }));
+      ({ tree, patched } = prepare({ cpus, ramSize, gic, pci, its, pmu }));
     } else {
       const cpus = parseCpus(given.cpus), ramSize = checkMemory(parseSize(given.memory, "--memory"));
       checkCmdline(given.cmdline);
-      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize, gic, pci, its }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
+      tree = given.dtb === "auto" ? { root: boardTree({ cpus, ramSize, gic, pci, its, pmu }), reservations: [], bootCpu: 0 } : readTree({ bytes: readInput(given.dtb, "device tree", 2 * MiB), name: given.dtb });
       if (given.dtb !== "auto") patched = setMemory(tree.root, ramSize);
       setChosen(tree.root, { cmdline: given.cmdline });
     }

@@ -74,6 +74,7 @@ export function enterException(cpu: Cpu, ec: number, iss: number, farLo?: number
   const x = cpu.x;
   const from = x[Offset.EL / 4] as number;
   const spsel = x[Offset.SPSEL / 4] as number;
+  if (cpu.pmu.armed) cpu.pmu.taken(cpu.executed, ec === EC.svc || ec >= EC.irq ? 0 : 1);
   x[slot.SPSR_EL1 / 4] = pstate(cpu);
   x[slot.SPSR_EL1 / 4 + 1] = 0;
   x[slot.ELR_EL1 / 4] = x[PC] as number;
@@ -120,6 +121,7 @@ export function takeInterrupt(cpu: Cpu): void {
 export function exceptionReturn(cpu: Cpu): 1 {
   const x = cpu.x;
   const spsr = x[slot.SPSR_EL1 / 4] as number;
+  if (cpu.pmu.armed) cpu.pmu.returned(cpu.executed);
   const mode = spsr & 0x1f;
   const legal = mode === 0 || mode === 4 || mode === 5;
   const debuggedHere = cpu.debug.enabled(cpu.el, (x[Offset.DAIF / 4] as number) & SPSR_D);

@@ -13,7 +13,7 @@ export type ExitKind =
   | "call"
   /** Nothing to do until an interrupt or a timer; PC is already behind the WFI. */
   | "wfi"
-  /** A timer's condition became true; it is masked until the machine unmasks it. */
+  /** A timer's condition became true, or a counter of the performance monitors went over; it is masked until the machine unmasks it. */
   | "vtimer"
   /** Somebody asked for the core's attention. */
   | "canceled"
@@ -21,6 +21,9 @@ export type ExitKind =
   | "debug"
   /** The core cannot go on. */
   | "fault";
+
+/** What raises an interrupt of the core itself: the timers, and the performance monitors' overflow. */
+export type TimerName = "virtual" | "physical" | "pmu";
 
 /** Fields are valid for the kinds named beside them; numbers are unsigned. */
 export class Exit {
@@ -44,8 +47,8 @@ export class Exit {
   /** call, debug: the instruction's 16-bit immediate; call: "hvc" or "smc". */
   immediate = 0;
   conduit: "hvc" | "smc" = "hvc";
-  /** vtimer: which timer. */
-  timer: "virtual" | "physical" = "virtual";
+  /** vtimer: which one. */
+  timer: TimerName = "virtual";
   /** fault: what happened. */
   why = "";
 }

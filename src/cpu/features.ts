@@ -2,7 +2,7 @@
 // encodings and registers it brings. `--cpu` chooses; what is not chosen is UNDEFINED. System instructions and immediate forms of
 // MSR that a feature brings ask for it where they stand, in interpret/system.ts.
 // Spec: ARM DDI 0487, A2 (the features, and which needs which), D19.2 (ID registers).
-import { slot, sysregs, type SysRegName } from "./sysreg.ts";
+import { slot, sysregNames, sysregs, type SysRegName } from "./sysreg.ts";
 
 interface Row {
   /** Fields of an ID register: its name, then lowest bit = value. Where two features share a field, the larger value holds. */
@@ -17,7 +17,7 @@ interface Row {
 }
 export type FeatureName =
   | "LSE" | "PAN" | "PAN2" | "E0PD" | "RDM" | "DotProd" | "I8MM" | "BF16" | "FP16" | "FHM" | "FCMA" | "JSCVT" | "FRINTTS" | "FlagM" | "FlagM2" | "LRCPC" | "LRCPC2"
-  | "DPB" | "DPB2" | "SHA512" | "SHA3" | "SM3" | "SM4" | "SB" | "SSBS" | "DIT" | "UAO" | "TTST" | "RNG";
+  | "DPB" | "DPB2" | "SHA512" | "SHA3" | "SM3" | "SM4" | "SB" | "SSBS" | "DIT" | "UAO" | "TTST" | "RNG" | "PMU";
 
 const features: Readonly<Record<FeatureName, Row>> = {
   LSE:     { id: "ID_AA64ISAR0_EL1 20=2", usual: true, instructions: /^(CASP?|SWP|LD(ADD|CLR|EOR|SET|[SU]M(AX|IN)))$/ },
@@ -49,6 +49,7 @@ const features: Readonly<Record<FeatureName, Row>> = {
   UAO:     { id: "ID_AA64MMFR2_EL1 4=1", registers: ["UAO"] },
   TTST:    { id: "ID_AA64MMFR2_EL1 28=1", usual: true },
   RNG:     { id: "ID_AA64ISAR0_EL1 60=1", usual: true, registers: ["RNDR", "RNDRRS"] },
+  PMU:     { id: "ID_AA64DFR0_EL1 8=1", usual: true, registers: sysregNames.filter(name => name.startsWith("PM")) },
 };
 export const featureNames = Object.keys(features) as FeatureName[];
 export type Features = ReadonlySet<FeatureName>;

@@ -6,7 +6,7 @@
 //   el1=ro|wo   the direction that exists at EL1 (otherwise both; a constant is read-only)
 //   mask=HEX    writable bits (otherwise all)      reset=HEX   reset value, or a constant's value (otherwise 0)
 // Every row has a slot in the state struct (state.ts), in the order of this table.
-// Registers of optional features are there when features.ts says so. Left out: EL2, EL3, AArch32, SVE, SME, MTE, RAS, PAuth, PMU.
+// Registers of optional features are there when features.ts says so. Left out: EL2, EL3, AArch32, SVE, SME, MTE, RAS, PAuth.
 //
 // The feature set is truthful and chosen for emulation: no speculation (CSV2, CSV3, ECBHB), caches always coherent.
 import { Offset } from "./state.ts";
@@ -97,6 +97,36 @@ const rows = {
   CNTV_CTL_EL0:      "3 3 14  3 1  special el0=rw mask=3",
   CNTV_CVAL_EL0:     "3 3 14  3 2  special el0=rw",
 
+  // Performance monitors
+  PMCR_EL0:          "3 3  9 12 0  special el0=rw reset=3040", // six event counters
+  PMCNTENSET_EL0:    "3 3  9 12 1  special el0=rw",
+  PMCNTENCLR_EL0:    "3 3  9 12 2  special el0=rw",
+  PMOVSCLR_EL0:      "3 3  9 12 3  special el0=rw",
+  PMSWINC_EL0:       "3 3  9 12 4  special el0=rw el1=wo",
+  PMSELR_EL0:        "3 3  9 12 5  special el0=rw",
+  PMCEID0_EL0:       "3 3  9 12 6  special el0=ro el1=ro",
+  PMCEID1_EL0:       "3 3  9 12 7  special el0=ro el1=ro",
+  PMCCNTR_EL0:       "3 3  9 13 0  special el0=rw",
+  PMXEVTYPER_EL0:    "3 3  9 13 1  special el0=rw",
+  PMXEVCNTR_EL0:     "3 3  9 13 2  special el0=rw",
+  PMUSERENR_EL0:     "3 3  9 14 0  special el0=ro",
+  PMOVSSET_EL0:      "3 3  9 14 3  special el0=rw",
+  PMINTENSET_EL1:    "3 0  9 14 1  special",
+  PMINTENCLR_EL1:    "3 0  9 14 2  special",
+  PMEVCNTR0_EL0:     "3 3 14  8 0  special el0=rw",
+  PMEVCNTR1_EL0:     "3 3 14  8 1  special el0=rw",
+  PMEVCNTR2_EL0:     "3 3 14  8 2  special el0=rw",
+  PMEVCNTR3_EL0:     "3 3 14  8 3  special el0=rw",
+  PMEVCNTR4_EL0:     "3 3 14  8 4  special el0=rw",
+  PMEVCNTR5_EL0:     "3 3 14  8 5  special el0=rw",
+  PMEVTYPER0_EL0:    "3 3 14 12 0  special el0=rw",
+  PMEVTYPER1_EL0:    "3 3 14 12 1  special el0=rw",
+  PMEVTYPER2_EL0:    "3 3 14 12 2  special el0=rw",
+  PMEVTYPER3_EL0:    "3 3 14 12 3  special el0=rw",
+  PMEVTYPER4_EL0:    "3 3 14 12 4  special el0=rw",
+  PMEVTYPER5_EL0:    "3 3 14 12 5  special el0=rw",
+  PMCCFILTR_EL0:     "3 3 14 15 7  special el0=rw",
+
   // Self-hosted debug; locked until software unlocks it
   MDSCR_EL1:         "2 0  0  2 2  special mask=f001",
   MDCCINT_EL1:       "2 0  0  2 0  plain mask=6000_0000",
@@ -185,14 +215,15 @@ function parse(row: string): SysReg {
   };
 }
 
-const names = Object.keys(rows) as SysRegName[];
+/** In the order of their slots. */
+export const sysregNames: readonly SysRegName[] = Object.keys(rows) as SysRegName[];
 /** The parsed table. */
 export const sysregs: Readonly<Record<SysRegName, SysReg>> =
-  Object.fromEntries(names.map(name => [name, parse(rows[name])])) as Record<SysRegName, SysReg>;
+  Object.fromEntries(sysregNames.map(name => [name, parse(rows[name])])) as Record<SysRegName, SysReg>;
 /** Byte offset of a register's slot in the state struct. */
 export const slot: Readonly<Record<SysRegName, number>> =
-  Object.fromEntries(names.map((name, i) => [name, Offset.SYSREG + 8 * i])) as Record<SysRegName, number>;
-const byKey = new Map<number, SysRegName>(names.map(name => [sysregs[name].encoding, name]));
+  Object.fromEntries(sysregNames.map((name, i) => [name, Offset.SYSREG + 8 * i])) as Record<SysRegName, number>;
+const byKey = new Map<number, SysRegName>(sysregNames.map(name => [sysregs[name].encoding, name]));
 
 /** The register of an encoding, or undefined: unallocated. */
 export const sysregName = (encoding: number): SysRegName | undefined => byKey.get(encoding);

@@ -1,7 +1,7 @@
 // src/hypervisor/backend.ts — the seam between the machine and whatever executes the guest: types only.
 // Implementations: software.ts, hvf.ts, kvm.ts. The run loop above it does not know which one it drives.
-import type { Exit } from "../cpu/exit.ts";
-export type { Exit, ExitKind } from "../cpu/exit.ts";
+import type { Exit, TimerName } from "../cpu/exit.ts";
+export type { Exit, ExitKind, TimerName } from "../cpu/exit.ts";
 
 /** Guest RAM as the backend made it: consecutive windows of at most 2 GiB, all but the last of that size. */
 export interface RamWindows {
@@ -41,6 +41,8 @@ export interface Vm {
   readonly engine: string;
   /** Undefined: the machine's own controller drives the lines of the cores. */
   readonly gic: KernelGic | undefined;
+  /** The cores have performance monitors. */
+  readonly pmu: boolean;
   /** True: every core is a ConcurrentVcpu, or all but one that the machine's thread runs. */
   readonly concurrent: boolean;
   /** True: PSCI is the backend's; it starts and stops cores inside of `run`, and every core is always run. */
@@ -54,8 +56,6 @@ export interface Vm {
   memoryWritten(gpa: number, size: number): void;
   destroy(): void;
 }
-
-export type TimerName = "virtual" | "physical";
 
 /** What the debugger, the tests and Ctrl-A s see of a core. 64-bit values as BigInt: cold paths only. */
 export interface Registers {

@@ -54,8 +54,8 @@ export class Helper {
   load(): void {
     const { cpu } = this, { x } = cpu, file = this.#file;
     cpu.reset();
-    cpu.vtimerMasked = true;
-    cpu.ptimerMasked = true;
+    cpu.masked.virtual = true;
+    cpu.masked.physical = true;
     for (const name of HELPED) x.set(file.readOther(name), slot[name] / 4);
     for (const [name, at] of STACKS) x.set(file.readOther(name), at);
     for (let r = 0; r < 31; r++) x.set(file.readX(r), 2 * r);

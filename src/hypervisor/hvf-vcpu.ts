@@ -12,11 +12,11 @@ import {
   ExitOffset, ExitReason, Hypervisor, HypervisorError, InterruptType, Reg, Status, SysReg, viewAt, type VcpuId,
 } from "../../ffi/hypervisor.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
-import { Exit } from "../cpu/exit.ts";
+import { Exit, type TimerName } from "../cpu/exit.ts";
 import type { Cpu } from "../cpu/interpret/cpu.ts";
 import type { MemoryMap } from "../cpu/memory-map.ts";
 import { sysregKey, sysregs, type SysRegName } from "../cpu/sysreg.ts";
-import type { Registers, TimerName, Vcpu } from "./backend.ts";
+import type { Registers, Vcpu } from "./backend.ts";
 import { Helper, type RegisterFile } from "./helper.ts";
 import type { VcpuClock } from "./hvf-clock.ts";
 
@@ -393,9 +393,9 @@ export class HvfVcpu implements Vcpu {
   get interruptPending(): boolean { return this.#irq || this.#fiq; }
   timerLevel(timer: TimerName): boolean {
     if (timer === "virtual") return ((this.#readSysreg(SysReg.CNTV_CTL_EL0)[0] as number) & 7) === (CTL.ENABLE | CTL.ISTATUS);
-    return (this.#ptimer.ctl & 3) === CTL.ENABLE && this.#clock.ticks() >= this.#ptimer.cval;
+    return timer === "physical" && (this.#ptimer.ctl & 3) === CTL.ENABLE && this.#clock.ticks() >= this.#ptimer.cval;
   }
-  timerMasked(timer: TimerName): boolean { return timer === "virtual" ? this.#vtimerMasked : this.#ptimer.masked; }
+  timerMasked(timer: TimerName): boolean { return timer === "virtual" ? this.#vtimerMasked : timer === "physical" && this.#ptimer.masked; }
   unmaskTimer(timer: TimerName): void {
     if (timer === "physical") {
       this.#ptimer.masked = false;

@@ -58,6 +58,7 @@ export function serveHvfVcpu(message: HvfVcpuMessage): void {
 
 export class HvfVm implements Vm {
   readonly backend = "hvf";
+  readonly pmu = false;
   readonly concurrent: boolean;
   readonly ownsPower = false;
   readonly clock: HvfClock;

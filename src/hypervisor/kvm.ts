@@ -11,11 +11,11 @@ import {
 } from "../../ffi/kvm.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import type { Clock } from "../../devices/device.ts";
-import { Exit } from "../cpu/exit.ts";
+import { Exit, type TimerName } from "../cpu/exit.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { sysregs, type SysRegName } from "../cpu/sysreg.ts";
 import { ExitCode, Failure } from "../failure.ts";
-import type { GicPlaces, KernelGic, RamWindows, RomBytes, Registers, TimerName, Vcpu, Vm } from "./backend.ts";
+import type { GicPlaces, KernelGic, RamWindows, RomBytes, Registers, Vcpu, Vm } from "./backend.ts";
 import { Helper, type OtherRegister, type RegisterFile } from "./helper.ts";
 import { RemoteVcpu, serveVcpu } from "./mailbox.ts";
 
@@ -87,6 +87,7 @@ const trying = <T>(what: () => T): T => {
 
 export class KvmVm implements Vm {
   readonly backend = "kvm";
+  readonly pmu = false; // not asked for
   readonly concurrent: boolean;
   readonly ownsPower = true;
   readonly gic: KernelGic;

@@ -3,8 +3,8 @@
 // Running is the one command that the machine thread does not wait for: the other side rings the machine's doorbell when
 // the vCPU has left the guest. What answers an exit travels with the next command, so that a device access costs one
 // message each way. A vCPU that is in the guest is brought out before anything else is asked of it.
-import { Exit, type ExitKind } from "../cpu/exit.ts";
-import type { Registers, TimerName, Vcpu } from "./backend.ts";
+import { Exit, type ExitKind, type TimerName } from "../cpu/exit.ts";
+import type { Registers, Vcpu } from "./backend.ts";
 
 /** i32 words of the mailbox. */
 const W = {
@@ -33,7 +33,8 @@ const Reply = { none: 0, read: 1, write: 2, undefined: 3, abort: 4 } as const;
 const Phase = { starting: 0, there: 1, failed: 2 } as const;
 const Flag = { write: 1, syndromeValid: 2, signExtend: 4, sixtyFour: 8 } as const;
 const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault"];
-const TIMERS: readonly TimerName[] = ["virtual", "physical"];
+const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
+const bitOf = (timer: TimerName): number => 1 << TIMERS.indexOf(timer);
 const START_MS = 10_000;
 /** Looks for the next command before the thread sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
 const SPINS = 2000;
@@ -175,11 +176,11 @@ export class RemoteVcpu implements Vcpu {
     if (raised !== 0 && !this.#out && Atomics.load(this.#box.w, W.command) === Command.run) this.#exitNow(); // it goes in again with them
   }
   get interruptPending(): boolean { return this.#lines !== 0; }
-  #bit(word: number, timer: TimerName): boolean { return ((this.#box.w[word] as number) & (timer === "virtual" ? 1 : 2)) !== 0; }
+  #bit(word: number, timer: TimerName): boolean { return ((this.#box.w[word] as number) & bitOf(timer)) !== 0; }
   timerLevel(timer: TimerName): boolean { return this.#bit(W.level, timer); }
   timerMasked(timer: TimerName): boolean { return this.#bit(W.masked, timer); }
   unmaskTimer(timer: TimerName): void {
-    const { w } = this.#box, bit = timer === "virtual" ? 1 : 2;
+    const { w } = this.#box, bit = bitOf(timer);
     w[W.unmask] = (w[W.unmask] as number) | bit;
     w[W.masked] = (w[W.masked] as number) & ~bit;
     if (this.exit.kind === "wfi") this.#do(Command.look); // it may wait for that timer next

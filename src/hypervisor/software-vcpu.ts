@@ -1,12 +1,12 @@
 // src/hypervisor/software-vcpu.ts — one core of the software CPU as the machine knows it.
 import { pstate } from "../cpu/exception.ts";
-import type { Exit } from "../cpu/exit.ts";
+import type { Exit, TimerName } from "../cpu/exit.ts";
 import type { Cpu } from "../cpu/interpret/cpu.ts";
 import { Offset } from "../cpu/state.ts";
 import { slot, type SysRegName } from "../cpu/sysreg.ts";
 import { timerDue, timerFires } from "../cpu/timer.ts";
 import { affinityOf } from "../units.ts";
-import type { Registers, TimerName, Vcpu } from "./backend.ts";
+import type { Registers, Vcpu } from "./backend.ts";
 
 const big = (cpu: Cpu, word: number): bigint =>
   (BigInt((cpu.x[word + 1] as number) >>> 0) << 32n) | BigInt((cpu.x[word] as number) >>> 0);
@@ -39,15 +39,12 @@ export class SoftwareVcpu implements Vcpu {
   injectExternalAbort(): void { this.#cpu.externalAbort(); }
   setLines(irq: boolean, fiq: boolean): void { this.#cpu.x[Offset.LINES / 4] = (irq ? 1 : 0) | (fiq ? 2 : 0); }
   get interruptPending(): boolean { return this.#cpu.x[Offset.LINES / 4] !== 0; }
-  timerLevel(timer: TimerName): boolean { return timerFires(this.#cpu, timer); }
-  unmaskTimer(timer: TimerName): void {
-    if (timer === "virtual") this.#cpu.vtimerMasked = false;
-    else this.#cpu.ptimerMasked = false;
-  }
-  timerMasked(timer: TimerName): boolean { return timer === "virtual" ? this.#cpu.vtimerMasked : this.#cpu.ptimerMasked; }
+  timerLevel(timer: TimerName): boolean { return timer === "pmu" ? this.#cpu.pmu.level : timerFires(this.#cpu, timer); }
+  unmaskTimer(timer: TimerName): void { this.#cpu.masked[timer] = false; }
+  timerMasked(timer: TimerName): boolean { return this.#cpu.masked[timer]; }
   timerDue(): number | undefined {
-    const virtual = this.#cpu.vtimerMasked ? undefined : timerDue(this.#cpu, "virtual");
-    const physical = this.#cpu.ptimerMasked ? undefined : timerDue(this.#cpu, "physical");
+    const virtual = this.#cpu.masked.virtual ? undefined : timerDue(this.#cpu, "virtual");
+    const physical = this.#cpu.masked.physical ? undefined : timerDue(this.#cpu, "physical");
     return virtual === undefined ? physical : physical === undefined ? virtual : Math.min(virtual, physical);
   }
   reset(pc: number, x0: number): void {

@@ -41,6 +41,7 @@ export function coreOf(vcpu: Vcpu): Cpu {
 class SoftwareVm implements Vm {
   readonly backend = "software";
   readonly gic = undefined;
+  readonly pmu: boolean;
   readonly concurrent: boolean;
   readonly ownsPower = false;
   engine = "";
@@ -57,6 +58,7 @@ class SoftwareVm implements Vm {
   readonly #features: Features;
   constructor(clock: Clock, choice: EngineChoice, gicv3: boolean, threads: SoftwareThreads | undefined, features: Features) {
     this.#features = features;
+    this.pmu = features.has("PMU");
     this.#threads = threads;
     this.#domain = threads === undefined ? undefined : new Domain(threads.cpus);
     this.concurrent = threads !== undefined;

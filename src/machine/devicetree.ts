@@ -1,14 +1,16 @@
 // src/machine/devicetree.ts — the device tree of the board, from the platform table; and what is patched into a user's.
-// Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,gic-v3, arm,armv8-timer, arm,pl011, arm,pl031,
+// Spec: Devicetree Specification v0.4, ch. 3; the kernel's bindings for arm,gic, arm,gic-v3, arm,armv8-timer, arm,armv8-pmuv3, arm,pl011, arm,pl031,
 // arm,pl061, virtio,mmio, cfi-flash, qemu,fw-cfg-mmio, gpio-keys, arm,psci-1.0.
 import { cells, empty, findNode, join, node, property, removeProperty, setProperty, strings, u64cells } from "../../dtb/fdt.ts";
 import type { FdtNode, FdtProperty } from "../../dtb/fdt.ts";
-import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
+import { CLOCK_HZ, POWER_KEY_LINE, RAM_BASE, CorePpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type Window } from "./platform.ts";
 import { affinityOf } from "../units.ts";
 
 export interface BoardDescription {
   readonly cpus: number;
   readonly ramSize: number;
+  /** The cores have performance monitors. */
+  readonly pmu?: boolean | undefined;
   /** Version of the interrupt controller; default 2. */
   readonly gic?: 2 | 3 | undefined;
   /** There are flash and fw_cfg. */
@@ -92,9 +94,10 @@ export function boardTree(board: BoardDescription): FdtNode {
     node("psci", { compatible: strings("arm,psci-1.0", "arm,psci-0.2"), method: strings("hvc") }),
     node("timer", {
       compatible: strings("arm,armv8-timer"),
-      interrupts: cells(...ppi(TimerPpi.securePhysical), ...ppi(TimerPpi.physical), ...ppi(TimerPpi.virtual), ...ppi(TimerPpi.hypervisor)),
+      interrupts: cells(...ppi(CorePpi.securePhysical), ...ppi(CorePpi.physical), ...ppi(CorePpi.virtual), ...ppi(CorePpi.hypervisor)),
       "always-on": empty,
     }),
+    ...(board.pmu === true ? [node("pmu", { compatible: strings("arm,armv8-pmuv3"), interrupts: cells(...ppi(CorePpi.pmu)) })] : []),
     node(at(gicDistributor.node, gicDistributor.base), {
       compatible: strings(...(v3 ? ["arm,gic-v3"] : gicDistributor.compatible)),
       reg: v3 ? reg(gicDistributor, { base: gicRedistributor.base, size: board.cpus * gicRedistributor.size }) : reg(gicDistributor, gicCpuInterface),

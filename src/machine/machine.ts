@@ -21,7 +21,7 @@ import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/ba
 import { Bus } from "./bus.ts";
 import type { BoardDescription } from "./devicetree.ts";
 import { serveIcc, serveSysreg } from "./machine-registers.ts";
-import { POWER_KEY_LINE, RAM_BASE, TimerPpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
+import { POWER_KEY_LINE, RAM_BASE, CorePpi, gicRedistributor, gicv2m, its, pcie, platform, virtioSlots, type Peripheral, type PlaceName } from "./platform.ts";
 import { serveCall, type Firmware } from "./psci.ts";
 import { Ram } from "./ram.ts";
 import { cpuOfAffinity } from "../units.ts";
@@ -79,7 +79,7 @@ interface Core {
 }
 interface Timer { readonly fire: () => void; due: number | undefined }
 
-const TIMERS: readonly TimerName[] = ["virtual", "physical"];
+const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 /** Instructions a core runs before the next one has its turn. */
 const TURN = 20_000;
 /** And when it is the only one that runs: `poll` is called at least that often. */
@@ -240,7 +240,7 @@ export class Machine {
   /** What the device tree has to describe. */
   get board(): BoardDescription {
     const { cpus, ramSize, transport } = this.config;
-    return { cpus, ramSize, gic: this.gicVersion, pci: transport === "pci", its: this.gic instanceof Gicv3 && this.gic.its !== undefined };
+    return { cpus, ramSize, pmu: this.#vm.pmu, gic: this.gicVersion, pci: transport === "pci", its: this.gic instanceof Gicv3 && this.gic.its !== undefined };
   }
   get backend(): string { return this.#vm.backend; }
   /** The last exits, oldest first. */
@@ -428,9 +428,8 @@ export class Machine {
       case "mmio": return this.#serveMmio(vcpu, exit);
       case "sysreg": return this.#serveSysreg(vcpu, exit);
       case "vtimer": {
-        const n = exit.timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
-        this.tracer.irq?.(`${exit.timer} timer of cpu ${vcpu.index}`, true);
-        return this.gic?.ppi(vcpu.index, n).set(true);
+        this.tracer.irq?.(`${exit.timer} ${exit.timer === "pmu" ? "overflow" : "timer"} of cpu ${vcpu.index}`, true);
+        return this.gic?.ppi(vcpu.index, CorePpi[exit.timer]).set(true);
       }
       case "wfi":
         if (!vcpu.interruptPending) core.power = "waiting";
@@ -501,16 +500,14 @@ export class Machine {
   };
 
   #lowerTimers(cpu: number): void {
-    this.gic?.ppi(cpu, TimerPpi.virtual).set(false);
-    this.gic?.ppi(cpu, TimerPpi.physical).set(false);
+    for (const timer of TIMERS) this.gic?.ppi(cpu, CorePpi[timer]).set(false);
   }
   /** A timer that fired stays masked until its condition is gone: then the line falls and it is watched again. */
   #settleTimers(vcpu: Vcpu): void {
     for (const timer of TIMERS) {
       if (!vcpu.timerMasked(timer) || vcpu.timerLevel(timer)) continue;
-      const n = timer === "virtual" ? TimerPpi.virtual : TimerPpi.physical;
-      this.tracer.irq?.(`${timer} timer of cpu ${vcpu.index}`, false);
-      this.gic?.ppi(vcpu.index, n).set(false);
+      this.tracer.irq?.(`${timer} ${timer === "pmu" ? "overflow" : "timer"} of cpu ${vcpu.index}`, false);
+      this.gic?.ppi(vcpu.index, CorePpi[timer]).set(false);
       vcpu.unmaskTimer(timer);
     }
   }

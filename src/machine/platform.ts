@@ -56,8 +56,8 @@ export const RAM_MAX: number = 1024 * GiB - RAM_BASE;
 /** The smallest machine that can hold anything useful. */
 export const RAM_MIN: number = 1 * MiB;
 
-/** Private peripheral interrupts of the generic timer, counted from 0 (interrupt id 16). */
-export const TimerPpi = { securePhysical: 13, physical: 14, virtual: 11, hypervisor: 10 } as const;
+/** Private peripheral interrupts of a core: those of the generic timer, and the performance monitors'; counted from 0 (interrupt id 16). */
+export const CorePpi = { securePhysical: 13, physical: 14, virtual: 11, hypervisor: 10, pmu: 7 } as const;
 /** Line of the GPIO controller that the power key is on, active high. */
 export const POWER_KEY_LINE = 3;
 /** Counter frequency, and the clock of the peripherals, in Hz. */

@@ -62,7 +62,7 @@ withPrograms(plain, buildPrograms(directory), initramfs);
 const executable = join(directory, "hv");
 await build(executable); // what users download
 const hv = [executable, "run", kernel, "--initrd", initramfs, "--cmdline", CMDLINE, "-m", "512M"];
-const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", cpu, "-m", "512", "-nographic", "-kernel", kernel, "-initrd", initramfs, "-append", CMDLINE];
+const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", cpu, "-m", "512", "-nographic", "-nic", "none", "-kernel", kernel, "-initrd", initramfs, "-append", CMDLINE];
 const commands: Readonly<Record<Monitor, readonly string[]>> = {
   hv, interpreter: [...hv, "--accel", "software,engine=interpreter"], "qemu-a57": qemu("cortex-a57"), "qemu-max": qemu("max,pauth=off"),
 };

@@ -45,7 +45,7 @@ export async function diskRows(rows: readonly string[], pairs: number, directory
   await build(executable);
   const place = mkdtempSync(join(tmpdir(), "hv-bench-disk-"));
   const commands = (image: string): Readonly<Record<Monitor, readonly string[]>> => {
-    const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", cpu, "-m", "1024", "-nographic", "-kernel", root.kernel, "-initrd", root.initrd, "-append", ROOT_CMDLINE,
+    const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", cpu, "-m", "1024", "-nographic", "-nic", "none", "-kernel", root.kernel, "-initrd", root.initrd, "-append", ROOT_CMDLINE,
       "-drive", `if=none,id=d,file=${image},format=raw,discard=unmap`, "-device", "virtio-blk-device,drive=d", "-nic", "none"];
     return {
       hv: [executable, "run", root.kernel, "--initrd", root.initrd, "--cmdline", ROOT_CMDLINE, "-m", "1G", "--net", "none", "--accel", "software", "--disk", `${image},format=raw`],

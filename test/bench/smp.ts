@@ -50,7 +50,7 @@ export async function smpRow(pairs: number, directory: string): Promise<number> 
   withPrograms(plain, buildPrograms(directory), initramfs);
   await build(executable);
   const hv = (cpus: number): string[] => [executable, "run", kernel, "--initrd", initramfs, "--cmdline", CMDLINE, "-m", "512M", "--accel", "software", "--cpus", String(cpus)];
-  const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", cpu, "-m", "512", "-nographic", "-kernel", kernel, "-initrd", initramfs, "-append", CMDLINE];
+  const qemu = (cpu: string): string[] => ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", cpu, "-m", "512", "-nographic", "-nic", "none", "-kernel", kernel, "-initrd", initramfs, "-append", CMDLINE];
   const commands: Readonly<Record<Monitor, readonly string[]>> = { "hv-1": hv(1), "hv-2": hv(2), "qemu-a57": qemu("cortex-a57"), "qemu-max": qemu("max,pauth=off") };
   const runs: Record<Monitor, Found[]> = { "hv-1": [], "hv-2": [], "qemu-a57": [], "qemu-max": [] };
   const before = loadavg()[0] as number;

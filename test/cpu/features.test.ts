@@ -43,7 +43,7 @@ test("docs/cpu.md names every feature, and says which are usual", async () => {
   }
 });
 
-const IDENTITY = ["ID_AA64PFR0_EL1", "ID_AA64PFR1_EL1", "ID_AA64ISAR0_EL1", "ID_AA64ISAR1_EL1", "ID_AA64MMFR1_EL1", "ID_AA64MMFR2_EL1"] as const;
+const IDENTITY = ["ID_AA64PFR0_EL1", "ID_AA64PFR1_EL1", "ID_AA64DFR0_EL1", "ID_AA64ISAR0_EL1", "ID_AA64ISAR1_EL1", "ID_AA64MMFR1_EL1", "ID_AA64MMFR2_EL1"] as const;
 test("each feature alone shows in its field of an ID register", () => {
   const plain = start("v8.0"), without = IDENTITY.map(name => plain.mrs(name));
   plain[Symbol.dispose]();

@@ -164,7 +164,7 @@ describe.each([["EL1", Mode.EL1h], ["EL0", Mode.EL0t]] as const)("all 2^17 words
       for (const read of [true, false]) {
         const got = outcome((0xd500_0009 | (read ? 1 << 21 : 0) | (bits << 5)) >>> 0);
         const exists = row === undefined ? read && mode === Mode.EL1h && readsAsZero(bits)
-          : mode === Mode.EL0t ? row.el0 === "rw" || (row.el0 === "ro" && read && row.el1 !== "wo")
+          : mode === Mode.EL0t ? (row.el0 === "rw" || (row.el0 === "ro" && read)) && !(read && row.el1 === "wo")
           : read ? row.el1 !== "wo" : row.el1 !== "ro";
         const expected = !exists ? ["class 0"] : row?.kind === "machine" ? ["sysreg"]
           // an ESR that was written is what this test sees; special rows may trap at EL0 by a control bit, FP registers by CPACR; CNTFRQ cannot be written

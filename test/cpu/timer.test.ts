@@ -31,10 +31,10 @@ describe.each([
   ["virtual", "CNTV_CTL_EL0", "CNTV_CVAL_EL0", "CNTV_TVAL_EL0", EL0VTEN],
   ["physical", "CNTP_CTL_EL0", "CNTP_CVAL_EL0", "CNTP_TVAL_EL0", EL0PTEN],
 ] as const)("%s timer", (name, ctl, cval, tval, access) => {
-  const masked = (): boolean => (name === "virtual" ? core.cpu.vtimerMasked : core.cpu.ptimerMasked);
+  const masked = (): boolean => (name === "virtual" ? core.cpu.masked.virtual : core.cpu.masked.physical);
   const fires = (): boolean => timerFires(core.cpu, name);
   /** As the machine leaves it after the exit: the output is watched, the core not disturbed. */
-  const hush = (): void => { core.cpu.vtimerMasked = core.cpu.ptimerMasked = true; };
+  const hush = (): void => { core.cpu.masked.virtual = core.cpu.masked.physical = true; };
 
   test("the condition is met when the counter reaches CVAL, and not before", () => {
     core.msr(cval, NOW + 10).msr(ctl, ENABLE);
@@ -50,8 +50,8 @@ describe.each([
     core.msr(cval, NOW - 1).msr(ctl, ENABLE);
     expect([look(), core.exit.timer, masked()]).toEqual(["vtimer", name, true]);
     expect(look()).toBe("budget");
-    if (name === "virtual") core.cpu.vtimerMasked = false;
-    else core.cpu.ptimerMasked = false;
+    if (name === "virtual") core.cpu.masked.virtual = false;
+    else core.cpu.masked.physical = false;
     expect(look()).toBe("vtimer");
   });
   test("a CVAL in the past, or 0, has fired; ~0 never does", () => {

@@ -21,7 +21,7 @@ try {
     ["interpreter", gic => [...HV, image, "--cpus", "3", "-m", "256M", "--gic", String(gic), "--accel", "software,engine=interpreter"]],
     ["translator", gic => [...HV, image, "--cpus", "3", "-m", "256M", "--gic", String(gic), "--smp-threads", "off", "--accel", "software,engine=translator"]],
     ["translator, threads", gic => [...HV, image, "--cpus", "3", "-m", "256M", "--gic", String(gic), "--smp-threads", "on", "--accel", "software,engine=translator"]],
-    ["QEMU", gic => ["qemu-system-aarch64", "-M", `virt,gic-version=${gic}`, "-cpu", "max,pauth=off", "-smp", "3", "-m", "256M", "-nographic", "-kernel", image]],
+    ["QEMU", gic => ["qemu-system-aarch64", "-M", `virt,gic-version=${gic}`, "-cpu", "max,pauth=off", "-smp", "3", "-m", "256M", "-nographic", "-nic", "none", "-kernel", image]],
   ];
   const version = /version (\S+)/.exec(Bun.spawnSync(["qemu-system-aarch64", "--version"]).stdout.toString())?.[1] ?? "";
   const results = columns.map(([, words]) => GICS.map(gic => run(words(gic))));

@@ -9,7 +9,7 @@ export function buildBare(place: string): string {
   const elf = join(place, "bare.elf"), image = join(place, "bare.img");
   for (const words of [
     ["aarch64-linux-gnu-gcc", "-O1", "-ffreestanding", "-nostdlib", "-static", "-fno-pie", "-no-pie", "-mgeneral-regs-only", "-mstrict-align", "-Wall", "-Wextra", "-Werror",
-      "-Wl,--build-id=none", "-Wl,-T", join(SOURCES, "bare.lds"), "-o", elf, ...["start.S", "main.c", "core.c", "board.c", "mmu.c"].map(name => join(SOURCES, name))],
+      "-Wl,--build-id=none", "-Wl,-T", join(SOURCES, "bare.lds"), "-o", elf, ...["start.S", "main.c", "core.c", "board.c", "mmu.c", "pmu.c"].map(name => join(SOURCES, name))],
     ["aarch64-linux-gnu-objcopy", "-O", "binary", elf, image],
   ]) {
     const built = Bun.spawnSync(words);

@@ -16,6 +16,7 @@ import { NativeMemory } from "../../ffi/memory.ts";
 import { pstate, setPstate } from "../../src/cpu/exception.ts";
 import { yieldProcessor } from "../../ffi/posix.ts";
 import { Domain } from "../../src/cpu/domain.ts";
+import { DEFAULT_FEATURES, type Features } from "../../src/cpu/features.ts";
 import { hear } from "../../src/cpu/hear.ts";
 import { Cpu } from "../../src/cpu/interpret/cpu.ts";
 import { instructions } from "../../src/cpu/interpret/instructions.ts";
@@ -34,6 +35,8 @@ const MAX_VCPUS = 64, PAGE = 0x4000, REGIONS = 8;
 /** Words of the shared memory; regions are doubles (host address, guest address, size, flags), and so are the addresses of the interrupt controller. */
 const Word = { VM: 0, IPA_BITS: 1, VCPUS: 2, REGION_COUNT: 3, /** Counts changes of the regions. */ REGIONS_CHANGED: 4, CANCEL: 16, ALIVE: 80, KICK: 144, SLEPT: 272, TIME: 274, REGION: 280, GICD: 344, GICR: 346, /** A lock, and the address of the bytes of CodeLines. */ CODE_LOCK: 348, CODE: 350, GIC: 352, COUNT: 352 + Math.ceil(GIC_BYTES / 4) } as const;
 const FREQUENCY = 24_000_000;
+/** The framework shows its guests no performance monitors. */
+const FEATURES: Features = new Set([...DEFAULT_FEATURES].filter(name => name !== "PMU"));
 const TIMER_INTID = { virtual: 27, physical: 30 } as const;
 const known = new Set(Object.entries(headers.hv_sys_reg_t).filter(([name]) => !/_EL2$/.test(name)).map(([, value]) => value));
 /** A WFI looks again by itself: another thread's nudge may come just before it sleeps. */
@@ -280,8 +283,8 @@ export class StandIn implements Disposable {
       one.cpu.debugExits = on;
     }),
     hv_vcpu_get_exec_time: (id: bigint, out: number) => this.#on(id, one => put64(out, BigInt(one.cpu.state.f64[Offset.ICOUNT / 8] as number))),
-    hv_vcpu_get_vtimer_mask: (id: bigint, out: number) => this.#on(id, one => put8(out, one.cpu.vtimerMasked ? 1 : 0)),
-    hv_vcpu_set_vtimer_mask: (id: bigint, masked: boolean) => this.#on(id, one => { one.cpu.vtimerMasked = masked; }),
+    hv_vcpu_get_vtimer_mask: (id: bigint, out: number) => this.#on(id, one => put8(out, one.cpu.masked.virtual ? 1 : 0)),
+    hv_vcpu_set_vtimer_mask: (id: bigint, masked: boolean) => this.#on(id, one => { one.cpu.masked.virtual = masked; }),
     hv_vcpu_get_vtimer_offset: (id: bigint, out: number) => this.#on(id, one => put64(out, BigInt(one.offset))),
     hv_vcpu_set_vtimer_offset: (id: bigint, offset: bigint) => this.#on(id, one => { one.offset = Number(BigInt.asIntN(64, offset)); }),
 
@@ -364,7 +367,7 @@ export class StandIn implements Disposable {
     const peers: Cpu[] = [];
     const domain = this.#options.atOnce === true && id < MAX_AT_ONCE ? new Domain(MAX_AT_ONCE, id, this.#domain, yieldProcessor) : undefined;
     if (domain !== undefined) this.#shareCodeLines(memory);
-    const cpu = new Cpu({ index: id, memory, clock, instructions, peers, domain });
+    const cpu = new Cpu({ index: id, memory, clock, instructions, peers, domain, features: FEATURES });
     peers.push(cpu);
     domain?.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
     const record = NativeMemory.allocate(PAGE);
@@ -376,7 +379,7 @@ export class StandIn implements Disposable {
     x[slot.SCTLR_EL1 / 4] = 0;
     x[slot.ID_AA64PFR1_EL1 / 4] = 0x200_0000; // SME 2
     if (this.#gic !== undefined) x[slot.ID_AA64PFR0_EL1 / 4] = (x[slot.ID_AA64PFR0_EL1 / 4] as number) | (1 << 24);
-    cpu.ptimerMasked = this.#gic === undefined;
+    cpu.masked.physical = this.#gic === undefined;
     if (this.#gic === undefined) cpu.trapped = new Set(["CNTPCT_EL0", "CNTP_TVAL_EL0", "CNTP_CTL_EL0", "CNTP_CVAL_EL0"].map(name => sysregs[name as SysRegName].encoding));
     const kick = cpu.state.memory.pointer + Offset.KICK;
     this.shared[Word.KICK + 2 * id] = kick % 2 ** 32 | 0;
@@ -496,7 +499,7 @@ export class StandIn implements Disposable {
         return this.#leave(one, ExitReason.CANCELED);
       case "vtimer":
         if (gic === undefined) return this.#leave(one, ExitReason.VTIMER_ACTIVATED); // and is masked from now on
-        gic.setPpi(one.id, TIMER_INTID[exit.timer], true);
+        gic.setPpi(one.id, TIMER_INTID[exit.timer as keyof typeof TIMER_INTID], true);
         return false;
       case "wfi":
         if (gic !== undefined) {
@@ -538,15 +541,15 @@ export class StandIn implements Disposable {
   /** A timer that fired and whose condition is gone is watched again. */
   #settle({ id, cpu }: VirtualCpu, gic: Gicv3): void {
     for (const timer of ["virtual", "physical"] as const) {
-      if (!(timer === "virtual" ? cpu.vtimerMasked : cpu.ptimerMasked) || timerFires(cpu, timer)) continue;
+      if (!(timer === "virtual" ? cpu.masked.virtual : cpu.masked.physical) || timerFires(cpu, timer)) continue;
       gic.setPpi(id, TIMER_INTID[timer], false);
-      if (timer === "virtual") cpu.vtimerMasked = false;
-      else cpu.ptimerMasked = false;
+      if (timer === "virtual") cpu.masked.virtual = false;
+      else cpu.masked.physical = false;
     }
   }
   #sleepUntilWoken({ id, cpu }: VirtualCpu, gic: Gicv3): void {
     if (gic.line(id) || cpu.x[Offset.KICK / 4] !== 0) return;
-    const due = [cpu.vtimerMasked ? undefined : timerDue(cpu, "virtual"), cpu.ptimerMasked ? undefined : timerDue(cpu, "physical")].filter(one => one !== undefined);
+    const due = [cpu.masked.virtual ? undefined : timerDue(cpu, "virtual"), cpu.masked.physical ? undefined : timerDue(cpu, "physical")].filter(one => one !== undefined);
     const ms = due.length === 0 ? LONGEST_SLEEP_MS : Math.max(0, (Math.min(...due) - cpu.clock.ticks()) * 1000 / FREQUENCY);
     Atomics.wait(this.shared, Word.CANCEL + id, 0, Math.min(ms, LONGEST_SLEEP_MS));
   }

@@ -8,7 +8,7 @@
 // Instructions that meet MMIO or a register of the machine run twice: the first run stops with the exit, the answer is
 // kept in a log, and the second run takes it from there. So pairs, SIMD, write-back and atomics need no code of their own.
 import type { Clock } from "../../../devices/device.ts";
-import { describeAccess, Exit } from "../exit.ts";
+import { describeAccess, Exit, type TimerName } from "../exit.ts";
 import { Fault, Access, Walker } from "../mmu/walk.ts";
 import { Flag, Tlb, Word } from "../mmu/tlb.ts";
 import type { Domain } from "../domain.ts";
@@ -22,6 +22,7 @@ import type { CpuWires } from "./wires.ts";
 import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
 import { executeDebugged, SelfHostedDebug, takeWatchpoint } from "./debug.ts";
 import { CONDITIONS, execute } from "./hot.ts";
+import { Pmu } from "./pmu.ts";
 import { timerFires } from "../timer.ts";
 import type { TranslationListener } from "../translation-listener.ts";
 
@@ -69,6 +70,7 @@ export class Cpu {
   readonly peers: readonly Cpu[];
   readonly domain: Domain | undefined;
   readonly debug: SelfHostedDebug;
+  readonly pmu: Pmu;
   readonly features: CoreFeatures;
   /** Second results of helpers: a 64-bit value as two signed halves. */
   lo = 0;
@@ -104,9 +106,8 @@ export class Cpu {
   deviceHi = 0;
   /** Encodings of registers of the core that trap to the machine all the same, as a hypervisor may have it. */
   trapped: ReadonlySet<number> = NOTHING;
-  /** A timer's exit was made and the machine has not unmasked it yet. */
-  vtimerMasked = false;
-  ptimerMasked = false;
+  /** An exit was made for it and the machine has not unmasked it yet. */
+  readonly masked: Record<TimerName, boolean> = { virtual: false, physical: false, pmu: false };
   /** Off in differential tests: every instruction then runs its reference handler. */
   useHotForms = true;
   /** BRK leaves the guest with a `debug` exit. */
@@ -128,6 +129,7 @@ export class Cpu {
     this.walker.small = this.features.has("TTST");
     this.words = new DecodedWords(this.features.allowed(wires.instructions));
     this.debug = new SelfHostedDebug(this.x);
+    this.pmu = new Pmu(this.x);
     this.reset();
   }
 
@@ -144,8 +146,8 @@ export class Cpu {
     x[EL] = 1;
     x[SPSEL] = 1;
     this.#answers.length = 0;
-    this.vtimerMasked = false;
-    this.ptimerMasked = false;
+    Object.assign(this.masked, { virtual: false, physical: false, pmu: false });
+    this.pmu.changed(0);
     this.debugChanged();
     this.flushTlb();
     this.syncState();
@@ -526,7 +528,7 @@ export class Cpu {
     this.#answers.push(size === 1 ? lo & 0xff : size === 2 ? lo & 0xffff : lo | 0, size === 8 ? hi | 0 : 0);
   }
   /** Drops a half-done instruction: the machine takes an exception in its place. */
-  abandon(): void { this.#answers.length = 0; }
+  abandon(): void { this.#count(1); this.#answers.length = 0; }
   /** An external abort in place of the access of the last exit. */
   externalAbort(): void {
     this.abandon();
@@ -621,12 +623,15 @@ export class Cpu {
     let left = limit;
     for (;;) {
       if (this.#answers.length !== 0) { // the instruction that met the machine, again
-        if (this.#resume() === Stop) return;
+        this.progress = 1;
+        const stopped = this.#resume() === Stop;
+        this.#count(stopped ? 0 : 1);
+        if (stopped) return;
         left--;
-        this.#count(1);
       }
       if (this.#leave(deadline, left)) return;
-      const n = this.debug.armed ? executeDebugged(this, Math.min(SLICE, left) | 0) : this.engine === undefined || this.onSysreg !== undefined ? execute(this, Math.min(SLICE, left) | 0) : this.engine.execute(Math.min(ENGINE_SLICE, left), exact);
+      const generated = !this.debug.armed && this.engine !== undefined && this.onSysreg === undefined, most = Math.min(generated ? ENGINE_SLICE : SLICE, left) | 0, slice = this.pmu.slice(most);
+      const n = this.debug.armed ? executeDebugged(this, slice) : !generated ? execute(this, slice) : (this.engine as TranslationListener).execute(slice, exact || slice < most);
       this.#count(n);
       left -= n;
       if (this.stopped) return;
@@ -667,10 +672,11 @@ export class Cpu {
       this.exit.kind = "canceled";
       return true;
     }
-    const fired = !this.vtimerMasked && timerFires(this, "virtual") ? "virtual" : !this.ptimerMasked && timerFires(this, "physical") ? "physical" : undefined;
+    if (this.pmu.armed) this.pmu.sync(this.executed);
+    const { masked } = this;
+    const fired = !masked.virtual && timerFires(this, "virtual") ? "virtual" : !masked.physical && timerFires(this, "physical") ? "physical" : !masked.pmu && this.pmu.level ? "pmu" : undefined;
     if (fired === undefined) return false;
-    if (fired === "virtual") this.vtimerMasked = true;
-    else this.ptimerMasked = true;
+    masked[fired] = true;
     this.exit.kind = "vtimer";
     this.exit.timer = fired;
     return true;

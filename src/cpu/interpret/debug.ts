@@ -111,9 +111,10 @@ export function executeDebugged(cpu: Cpu, limit: number): number {
   if (debug.left && debug.stepping) x[SS] = 0;
   debug.left = false;
   while (n < limit && debug.armed) {
+    cpu.progress = n;
     if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
     const { stepping } = debug;
-    n++;
+    cpu.progress = ++n;
     if (stepping && x[SS] === 0) { // active-pending
       enterException(cpu, cpu.el === 0 ? EC.stepLower : EC.stepSame, DEBUG | debug.syndrome);
       debug.syndrome = 0;
@@ -127,7 +128,6 @@ export function executeDebugged(cpu: Cpu, limit: number): number {
     const word = cpu.code[cpu.codeBase + (((x[PC] as number) & 4095) >>> 2)] as number;
     const op = cpu.handlerOf(word);
     if (stepping && isCall(word)) x[SS] = 0; // SSAdvance: the exception that it takes is its step
-    cpu.progress = n;
     const result = op.run(cpu, op.f);
     if (result === Stop) {
       debug.left = true;

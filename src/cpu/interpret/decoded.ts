@@ -57,10 +57,7 @@ export class DecodedWords {
     const number = word === 0 ? 0 : this.handlers.push(found === undefined ? UNDEFINED : { run: found.handle, f: f as never }) - 1;
     this.#number[at] = number;
     if (found !== undefined && f !== undefined && hot !== undefined) cells.set(hotForm(hot, found.name, f), at * CELLS);
-    if (cells[at * CELLS + 1] === 0) { // kind 0 finds its handler there, and whether that one may look at the clock
-      cells[at * CELLS + 2] = number;
-      cells[at * CELLS + 3] = found?.name === "MRS" || found?.name === "MSR_reg" ? 1 : 0;
-    }
+    if (cells[at * CELLS + 1] === 0) cells[at * CELLS + 2] = number; // kind 0 finds its handler there
     cells[at * CELLS] = word;
     return at;
   }

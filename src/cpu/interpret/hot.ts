@@ -50,9 +50,11 @@ export function execute(cpu: Cpu, limit: number): number {
   while (n < limit) {
     // here after everything that is not a jump within the page: PC stands in the state
     if (cpu.debug.armed) return n;
+    cpu.progress = before + n;
     if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
     let pc = x[PC] as number;
     if ((pc & -4093) !== cpu.codeLo || x[PC + 1] !== cpu.codeHi) {
+      cpu.progress = before + n + 1; // when it fails that counts
       if (cpu.fetchPage() === Jump) { n++; continue; }
     }
     const code = cpu.code;
@@ -294,7 +296,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A] = x[B] as number;
             x[A + 1] = hi;
           } else {
-            const r = slow(cpu, x, pc, e);
+            const r = slow(cpu, x, pc, e, before + n);
             if (r === Stop) return stop(cpu, n, word);
             if (r !== Next) break page;
           }
@@ -348,7 +350,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = view.getInt32(at + 4, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -363,7 +365,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -378,7 +380,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -395,7 +397,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -411,7 +413,7 @@ export function execute(cpu: Cpu, limit: number): number {
             if ((cache[e + 7] as number) !== 0) writeBack(x, B, cache[e + 5] as number);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -425,7 +427,7 @@ export function execute(cpu: Cpu, limit: number): number {
             (views[ram >>> 19] as DataView).setInt32((ram & 0x7ffff) * 4096 + (lo & 4095), x[A] as number, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -439,7 +441,7 @@ export function execute(cpu: Cpu, limit: number): number {
             (views[ram >>> 19] as DataView).setInt16((ram & 0x7ffff) * 4096 + (lo & 4095), x[A] as number, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -454,7 +456,7 @@ export function execute(cpu: Cpu, limit: number): number {
             if ((cache[e + 7] as number) !== 0) writeBack(x, B, cache[e + 5] as number);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -470,7 +472,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = view.getInt32(at + 4, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -485,7 +487,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -500,7 +502,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -515,7 +517,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[A + 1] = 0;
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -530,7 +532,7 @@ export function execute(cpu: Cpu, limit: number): number {
             view.setInt32(at + 4, x[A + 1] as number, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -544,7 +546,7 @@ export function execute(cpu: Cpu, limit: number): number {
             (views[ram >>> 19] as DataView).setInt32((ram & 0x7ffff) * 4096 + (lo & 4095), x[A] as number, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -558,7 +560,7 @@ export function execute(cpu: Cpu, limit: number): number {
             (views[ram >>> 19] as DataView).setInt8((ram & 0x7ffff) * 4096 + (lo & 4095), x[A] as number);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -573,7 +575,7 @@ export function execute(cpu: Cpu, limit: number): number {
             (views[ram >>> 19] as DataView).setInt8((ram & 0x7ffff) * 4096 + (lo & 4095), x[A] as number);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -593,7 +595,7 @@ export function execute(cpu: Cpu, limit: number): number {
             x[u + 1] = view.getInt32(at + 12, true);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -612,7 +614,7 @@ export function execute(cpu: Cpu, limit: number): number {
             if ((cache[e + 5] as number) !== 0) writeBack(x, B, cache[e + 5] as number);
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -631,7 +633,7 @@ export function execute(cpu: Cpu, limit: number): number {
             }
             break;
           }
-          const r = slow(cpu, x, pc, e);
+          const r = slow(cpu, x, pc, e, before + n);
           if (r === Next) break;
           if (r === Stop) return stop(cpu, n, word);
           break page;
@@ -639,7 +641,7 @@ export function execute(cpu: Cpu, limit: number): number {
 
         default: {
           x[PC] = pc;
-          if (B !== 0) cpu.progress = before + n; // it may look at the clock
+          cpu.progress = before + n;
           const op = handlers[A] as Handler;
           const r = op.run(cpu, op.f);
           if (r === Next) break;
@@ -658,8 +660,9 @@ export function execute(cpu: Cpu, limit: number): number {
 }
 
 /** Runs the reference handler in place of an inline form whose fast case does not hold. */
-function slow(cpu: Cpu, x: Int32Array, pc: number, e: number): number {
+function slow(cpu: Cpu, x: Int32Array, pc: number, e: number, progress: number): number {
   x[PC] = pc;
+  cpu.progress = progress;
   const op = cpu.handlerOf(cpu.words.placed[e] as number);
   return op.run(cpu, op.f);
 }

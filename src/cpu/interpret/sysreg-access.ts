@@ -3,29 +3,15 @@
 // Codes: Next when done; Jump when an exception was taken instead, or (after advance) when the loop must look around.
 import { affinityOf } from "../../units.ts";
 import { ZR } from "../a64/pattern.ts";
-import { slot, sysregs, type SpecialName } from "../sysreg.ts";
+import { slot, type SpecialName } from "../sysreg.ts";
 import { Offset } from "../state.ts";
 import { enterException, EC } from "../exception.ts";
 import { Mode, SCTLR_DSSBS_HI } from "../features.ts";
 import { timerFires } from "../timer.ts";
 import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
+import { pmuRegisters } from "./pmu-registers.ts";
+import { keep, stored, Trap, value, type Special } from "./special.ts";
 
-/** What an access gives when EL0 may not make it: whoever asked traps it to EL1. */
-export const Trap = -1;
-export type Attempt = Result | typeof Trap;
-
-export interface Special {
-  readonly read: (cpu: Cpu) => Attempt;
-  /** Absent: the table says that the register can't be written. */
-  readonly write?: (cpu: Cpu, lo: number, hi: number) => Attempt;
-}
-
-const value = (cpu: Cpu, lo: number, hi = 0): Result => { cpu.lo = lo | 0; cpu.hi = hi | 0; return Next; };
-const stored = (cpu: Cpu, name: SpecialName): Result => value(cpu, cpu.x[slot[name] / 4] as number, cpu.x[slot[name] / 4 + 1] as number);
-const keep = (cpu: Cpu, name: SpecialName, lo: number, hi: number): void => {
-  cpu.x[slot[name] / 4] = lo & sysregs[name].maskLo;
-  cpu.x[slot[name] / 4 + 1] = hi & sysregs[name].maskHi;
-};
 /** The instruction is complete, and the loop must look at interrupts and the code page anew. */
 const done = (cpu: Cpu): Result => { cpu.advance(); return Jump; };
 /** Two 32-bit fields of the state. */
@@ -82,8 +68,7 @@ const physical: Timer = { ctl: "CNTP_CTL_EL0", cval: "CNTP_CVAL_EL0", which: "ph
 
 /** A timer that is due already is heard now, and one that is not any more; not at the end of the slice. */
 function changed(cpu: Cpu, t: Timer): Result {
-  const told = t.which === "virtual" ? cpu.vtimerMasked : cpu.ptimerMasked;
-  if (timerFires(cpu, t.which) === told) return Next;
+  if (timerFires(cpu, t.which) === cpu.masked[t.which]) return Next;
   cpu.advance();
   cpu.exit.kind = "budget";
   return Stop;
@@ -274,6 +259,7 @@ export const specials: { readonly [K in SpecialName]: Special } = {
   CNTV_TVAL_EL0: timerValue(virtual),
   CNTV_CTL_EL0: timerControl(virtual),
   CNTV_CVAL_EL0: timerCompare(virtual),
+  ...pmuRegisters,
 };
 
 /** MSR SPSel. */

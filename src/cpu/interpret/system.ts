@@ -10,7 +10,8 @@ import { enterException, EC } from "../exception.ts";
 import { Mode, type FeatureName } from "../features.ts";
 import { Access, Fault } from "../mmu/walk.ts";
 import { Jump, Next, Stop, type Cpu, type Result } from "./cpu.ts";
-import { setPan, setSpSel, specials, Trap, trapSysreg, type Attempt } from "./sysreg-access.ts";
+import { Trap, type Attempt } from "./special.ts";
+import { setPan, setSpSel, specials, trapSysreg } from "./sysreg-access.ts";
 
 const SCTLR = slot.SCTLR_EL1 / 4;
 const bit = (cpu: Cpu, n: number): boolean => (((cpu.x[SCTLR] as number) >>> n) & 1) !== 0;

@@ -260,7 +260,9 @@ export class Engine {
     for (;;) {
       if (host < 0) {
         if ((x[BUDGET] as number) <= 0 || cpu.debug.armed) return limit - (x[BUDGET] as number);
+        cpu.progress = limit - (x[BUDGET] as number);
         if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
+        cpu.progress++; // when it fails that counts
         host = this.#find();
         if (host < 0) { // an abort was taken; it counts, or a vector that cannot be fetched would never end
           x[BUDGET] = (x[BUDGET] as number) - 1;
@@ -290,9 +292,9 @@ export class Engine {
       x[PC + 1] = (x[CODE_BASE + 1] as number) + (sites.hi[site] as number) + (at > 0xffff_ffff ? 1 : 0);
       switch (sites.kind[site]) {
         case SiteKind.budget: {
-          x[BUDGET] = (x[BUDGET] as number) + (sites.left[site] as number);
-          const left = x[BUDGET] as number;
-          if (left <= 0 || (!exact && (left < limit || cpu.domain !== undefined))) return limit - left; // it was poked, perhaps
+          const needed = sites.left[site] as number, left = (x[BUDGET] as number) + needed;
+          x[BUDGET] = left;
+          if (left <= 0 || left >= needed || (!exact && left < limit)) return limit - left; // enough left: it was poked
           // fewer left than the block has: one by one
           cpu.progressBefore = limit - left;
           const n = execute(cpu, left);
@@ -328,6 +330,7 @@ export class Engine {
           break;
         default: { // a link
           const generation = this.#generation;
+          cpu.progress = limit - (x[BUDGET] as number) + 1; // when it fails that counts
           const found = this.#find();
           if (found < 0) x[BUDGET] = (x[BUDGET] as number) - 1;
           if (found >= 0 && generation === this.#generation) this.#link(site, found);

@@ -46,6 +46,7 @@ void debugging(void);
 void timers(void);
 void gic(void);
 void psci(void);
+void pmu(void);
 /** Whether the board has a GICv3; its distributor; of GICv2 the CPU interface, of GICv3 this core's redistributor. */
 bool gicv3(void);
 void gic_enable(u32 intid, u32 priority);

@@ -60,6 +60,7 @@ int main(void) {
   timers();
   gic();
   psci();
+  pmu();
   mmu();
   put("end\r\n");
   return 0;
