@@ -117,6 +117,7 @@ export class Machine {
   /** The last device accesses, a ring: address, value, and size with bit 4 set for a write. Text is made when somebody asks. */
   readonly #history = new Float64Array(3 * HISTORY);
   #remembered = 0;
+  readonly #timerLines: readonly Readonly<Record<TimerName, IrqLine>>[];
   #accessor = 0;
   #turn = 0;
   #outcome: Outcome | undefined;
@@ -148,6 +149,8 @@ export class Machine {
     });
     const wires = { cpus: config.cpus, trace, irq: this.#cores.map((_, i) => coreLine(irq, i)), fiq: this.#cores.map((_, i) => coreLine(fiq, i)) };
     this.gic = vm.gic !== undefined ? undefined : config.gic === 3 ? this.#gicv3(wires) : new Gicv2({ ...wires, accessor: () => this.#accessor });
+    const { gic } = this;
+    this.#timerLines = gic === undefined ? [] : this.#cores.map((_, cpu) => ({ virtual: gic.ppi(cpu, CorePpi.virtual), physical: gic.ppi(cpu, CorePpi.physical), pmu: gic.ppi(cpu, CorePpi.pmu) }));
     this.uart = new Pl011({
       irq: this.#spi("uart"), sink: { put: byte => host.output(byte) }, clock, trace,
       alarm: this.alarm(() => this.uart.tick()), onSpace: () => host.inputWanted(),
@@ -429,7 +432,7 @@ export class Machine {
       case "sysreg": return this.#serveSysreg(vcpu, exit);
       case "vtimer": {
         this.tracer.irq?.(`${exit.timer} ${exit.timer === "pmu" ? "overflow" : "timer"} of cpu ${vcpu.index}`, true);
-        return this.gic?.ppi(vcpu.index, CorePpi[exit.timer]).set(true);
+        return this.#ppi(vcpu.index, exit.timer)?.set(true);
       }
       case "wfi":
         if (!vcpu.interruptPending) core.power = "waiting";
@@ -499,15 +502,17 @@ export class Machine {
     random: into => this.#host.random(into),
   };
 
+  /** The line of a core's timer; there is none where the backend has the interrupt controller. Made once: timers fire all the time. */
+  #ppi(cpu: number, timer: TimerName): IrqLine | undefined { return this.#timerLines[cpu]?.[timer]; }
   #lowerTimers(cpu: number): void {
-    for (const timer of TIMERS) this.gic?.ppi(cpu, CorePpi[timer]).set(false);
+    for (const timer of TIMERS) this.#ppi(cpu, timer)?.set(false);
   }
   /** A timer that fired stays masked until its condition is gone: then the line falls and it is watched again. */
   #settleTimers(vcpu: Vcpu): void {
     for (const timer of TIMERS) {
       if (!vcpu.timerMasked(timer) || vcpu.timerLevel(timer)) continue;
       this.tracer.irq?.(`${timer} ${timer === "pmu" ? "overflow" : "timer"} of cpu ${vcpu.index}`, false);
-      this.gic?.ppi(vcpu.index, CorePpi[timer]).set(false);
+      this.#ppi(vcpu.index, timer)?.set(false);
       vcpu.unmaskTimer(timer);
     }
   }

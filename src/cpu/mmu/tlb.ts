@@ -57,11 +57,14 @@ export class Tlb {
     t[e + Word.PAGE] = page;
     t[e + Word.FLAGS] = shift > 12 ? flags | Flag.WIDE : flags;
     if (el !== 0 && (flags & Flag.USER) !== 0) this.#userInEl1 = true;
-    if (shift > 16) {
-      let large = this.#large.find(one => one.shift === shift);
-      if (large === undefined) this.#large.push(large = { shift, numbers: new Set() });
-      large.numbers.add(mappingNumber(lo, hi, shift));
-    }
+    if (shift > 16) this.#numbers(shift).add(mappingNumber(lo, hi, shift));
+  }
+  /** The large mappings of a size. A loop: a closure would cost an object whenever a translation is remembered. */
+  #numbers(shift: number): Set<number> {
+    for (const large of this.#large) if (large.shift === shift) return large.numbers;
+    const numbers = new Set<number>();
+    this.#large.push({ shift, numbers });
+    return numbers;
   }
 
   /** Drops everything. */
