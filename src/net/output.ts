@@ -2,7 +2,7 @@
 import { checksum, fold, put16, put32, sum16 } from "./bytes.ts";
 import { addressText } from "./address.ts";
 import { EtherType, ETHERNET, writeEthernet } from "./pdu/ethernet.ts";
-import { Icmpv6Type, IcmpType, ICMP, UDP, writeUdp } from "./pdu/transport.ts";
+import { Icmpv6Type, IcmpType, ICMP, UDP, writeUdp, Unreachable, Unreachablev6 } from "./pdu/transport.ts";
 import { IPV4, IPV6, Protocol, pseudoHeader, writeIp, type IpPacket } from "./pdu/ip.ts";
 import { GATEWAY, GATEWAY6, GATEWAY_MAC } from "./plan.ts";
 import type { StackOptions, StackWires } from "./wires.ts";
@@ -19,6 +19,11 @@ const CHECKSUM_AT: Readonly<Record<number, number>> = { [Protocol.tcp]: 16, [Pro
 const NEIGHBOURS = 64;
 /** Of an ICMP error: header and eight bytes is what RFC 792 asks for, RFC 1812 wants more. */
 const QUOTED = 128;
+/** Codes of "unreachable", ICMP's and ICMPv6's, by the host's errno. */
+const BY_ERRNO: ReadonlyMap<string, readonly [number, number]> = new Map([
+  ["ENETUNREACH", [Unreachable.network, Unreachablev6.noRoute]], ["EHOSTUNREACH", [Unreachable.host, Unreachablev6.address]], ["EADDRNOTAVAIL", [Unreachable.network, Unreachablev6.noRoute]],
+  ["EPERM", [Unreachable.prohibited, Unreachablev6.prohibited]], ["EACCES", [Unreachable.prohibited, Unreachablev6.prohibited]],
+]);
 
 export class Output {
   readonly #wires: StackWires;
@@ -125,6 +130,11 @@ export class Output {
     }
   }
 
+  /** The host could not send a packet of the guest: the ICMP error that a router would have answered with, if its errno has one. */
+  notSent(about: IpPacket, error: string): void {
+    const codes = BY_ERRNO.get(error);
+    if (codes !== undefined) this.unreachable(about, ...codes);
+  }
   /** An ICMP error about a packet of the guest; RFC 1122, 3.2.2 says about which there is none. */
   unreachable(about: IpPacket, code4: number, code6: number): void {
     const { from, to, protocol, payload } = about;

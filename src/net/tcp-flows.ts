@@ -4,7 +4,7 @@
 import { addressText } from "./address.ts";
 import type { Output } from "./output.ts";
 import { Protocol, type IpPacket } from "./pdu/ip.ts";
-import { Flag, TCP, TCP_SYN_OPTIONS, Unreachable, Unreachablev6, readTcp, writeTcp, type TcpSegment } from "./pdu/transport.ts";
+import { Flag, TCP, TCP_SYN_OPTIONS, readTcp, writeTcp, type TcpSegment } from "./pdu/transport.ts";
 import { GATEWAY, GUEST } from "./plan.ts";
 import type { Routes } from "./routes.ts";
 import { TcpConnection, WINDOW_FIRST, WINDOW_MOST, type OutSegment } from "./tcp.ts";
@@ -82,7 +82,7 @@ export class TcpFlows {
     flow.connection.listen(s);
     const about: IpPacket = { ...packet, from: packet.from.slice(), to: packet.to.slice(), payload: packet.payload.slice(0, TCP), whole: packet.whole.slice(0, 128) };
     flow.stream = this.#wires.sockets.connect(target, this.#events(flow, error => {
-      if (error === "ENETUNREACH" || error === "EHOSTUNREACH" || error === "EADDRNOTAVAIL") this.#output.unreachable(about, Unreachable.host, Unreachablev6.noRoute);
+      if (error !== undefined) this.#output.notSent(about, error);
       if (error !== "ECONNREFUSED") this.#wires.count(`TCP connections failed: ${error ?? "closed"}`);
     }));
   }

@@ -315,7 +315,7 @@ export class TcpConnection {
     if (acked > 0) this.#advance(s.ack, acked);
     else if (s.payload.length === 0 && window === this.#wnd && this.#nxt !== this.#una && (s.flags & Flag.FIN) === 0) this.#duplicate();
     if (seqLess(this.#wl1, s.seq) || (this.#wl1 === s.seq && !seqLess(s.ack, this.#wl2))) {
-      if (window > 0 && this.#wnd === 0) this.#retries = 0; // it opened: no more probes
+      if (window > 0 && this.#wnd === 0) this.#windowOpened();
       this.#wnd = window;
       this.#maxWnd = Math.max(this.#maxWnd, window);
       this.#wl1 = s.seq;
@@ -352,6 +352,13 @@ export class TcpConnection {
       case "last-ack": return this.#end("closed");
       default:
     }
+  }
+  /** No more probes. The guest dropped the byte of the last one unless it has acknowledged it: it goes out again now, not at the probe's timeout. */
+  #windowOpened(): void {
+    this.#retries = 0;
+    this.#rto = this.#srtt === undefined ? RTO_FIRST : this.#rtoOf(this.#srtt);
+    if (this.#buffer.length > 0 && ((this.#nxt - this.#una) >>> 0) <= 1) this.#nxt = this.#una;
+    if (this.#nxt === this.#una) this.#retransmitAt = undefined;
   }
   #duplicate(): void {
     if (++this.#duplicates !== DUPLICATES || this.#recovering) return;
@@ -557,9 +564,10 @@ export class TcpConnection {
     this.#retransmitAt = now + this.#rto;
     this.#timed = undefined;
     if (opening) return this.#sendSyn();
-    // RFC 5681, 3.1: back to slow start, and everything behind the first hole goes out again as it opens
-    this.#ssthresh = Math.max(((this.#nxt - this.#una) >>> 0) / 2, 2 * this.#mss);
-    this.#cwnd = this.#mss;
+    if (!probing) { // RFC 5681, 3.1: back to slow start, and everything behind the first hole goes out again as it opens
+      this.#ssthresh = Math.max(((this.#nxt - this.#una) >>> 0) / 2, 2 * this.#mss);
+      this.#cwnd = this.#mss;
+    }
     this.#recovering = false;
     this.#duplicates = 0;
     this.#nxt = this.#una;

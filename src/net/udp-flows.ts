@@ -4,8 +4,8 @@
 import { addressText } from "./address.ts";
 import type { Output } from "./output.ts";
 import { answersQuery, readDnsQuery, serverFailure, type DnsQuery } from "./pdu/dns.ts";
-import type { IpPacket } from "./pdu/ip.ts";
-import { Unreachable, Unreachablev6, readUdp } from "./pdu/transport.ts";
+import { IPV4, IPV6, Protocol, writeIp, type IpPacket } from "./pdu/ip.ts";
+import { UDP, Unreachable, Unreachablev6, readUdp, writeUdp } from "./pdu/transport.ts";
 import { GATEWAY, GUEST } from "./plan.ts";
 import type { Routes } from "./routes.ts";
 import type { Datagrams, Endpoint, StackWires } from "./wires.ts";
@@ -78,7 +78,11 @@ export class UdpFlows {
         if (flow !== undefined) this.#use(flow);
         this.#output.datagram(peer.address, peer.port, guest, port, bytes);
       },
-      failed: (_to, error) => this.#wires.count(`datagrams not sent: ${error}`),
+      failed: (to, error) => {
+        this.#wires.count(`datagrams not sent: ${error}`);
+        const peer = peers.get(`${to.address} ${to.port}`);
+        if (peer !== undefined) this.#output.notSent(quotable(guest, port, peer.address, peer.port), error);
+      },
     });
     const flow: PortFlow = { key, socket, peers, close: () => socket.close(), lifetime: LIFETIME, used: 0 };
     this.#add(flow);
@@ -192,4 +196,11 @@ export class UdpFlows {
     return least;
   }
   clear(): void { for (const flow of [...this.#flows.values()]) this.#end(flow); }
+}
+/** As much of a datagram that was sent before as an ICMP error quotes. */
+function quotable(from: Uint8Array, fromPort: number, to: Uint8Array, toPort: number): IpPacket {
+  const header = from.length === 4 ? IPV4 : IPV6, whole = new Uint8Array(header + UDP), payload = whole.subarray(header);
+  writeIp(whole, from, to, Protocol.udp, UDP, 0);
+  writeUdp(payload, fromPort, toPort, 0);
+  return { family: from.length === 4 ? 4 : 6, from, to, protocol: Protocol.udp, ttl: 64, payload, whole, fragment: undefined };
 }

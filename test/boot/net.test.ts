@@ -5,9 +5,11 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { directory, file, writeCpio, type CpioEntry } from "../../src/boot/cpio.ts";
 import { windowSize } from "../../src/host/terminal.ts";
 import { VirtualMachine, type NetOptions, type PublishOptions } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import { ensureDebianPackages } from "../support/packages.ts";
 import { Random } from "../support/random.ts";
 
 const BOOT = 120_000;
@@ -17,12 +19,20 @@ async function command(vm: VirtualMachine, line: string): Promise<string> {
   await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
   return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
 }
-async function boot(nets: readonly NetOptions[], publish: readonly PublishOptions[] = []): Promise<VirtualMachine> {
-  const { kernel, initramfs } = await debianKernel("6.1");
-  const vm = await VirtualMachine.start({ kernel, initrd: initramfs, nets, publish, cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}` });
+/** At the prompt; `programs` are there in /bin. */
+async function boot(nets: readonly NetOptions[], publish: readonly PublishOptions[] = [], programs: readonly CpioEntry[] = []): Promise<VirtualMachine> {
+  const { kernel, initramfs } = await debianKernel("6.1"), initrd = programs.length === 0 ? initramfs : Buffer.concat([readFileSync(initramfs), writeCpio([directory("bin"), ...programs])]);
+  const vm = await VirtualMachine.start({ kernel, initrd, nets, publish, cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}` });
   await vm.console.expect(/\/ # /, { timeout: BOOT });
   await command(vm, "dmesg -n 1");
   return vm;
+}
+/** The program of test/guests/echo.c. */
+function echo(folder: string): Uint8Array {
+  ensureDebianPackages(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
+  const built = Bun.spawnSync(["aarch64-linux-gnu-gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", join(folder, "echo"), join(import.meta.dir, "../guests/echo.c")]);
+  if (built.exitCode !== 0) throw new Error(built.stderr.toString());
+  return readFileSync(join(folder, "echo"));
 }
 const configured = "i=0; while [ $i -lt 50 ] && ! ip route | grep -q default; do usleep 100000; i=$((i+1)); done";
 const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
@@ -54,7 +64,7 @@ describe("Debian's kernel 6.1 on the user network", () => {
       answer.set([0x81, name === "host.test" ? 0x80 : 0x83, 0, 1, 0, wanted ? 1 : 0, 0, 0, 0, 0], 2);
       socket.send(answer, port, address);
     } } });
-    vm = await boot([{ kind: "user", allowHost: true, pcap, dns: [`127.0.0.1:${names.port}`] }], [{ port: 0, guestPort: 8080 }]);
+    vm = await boot([{ kind: "user", allowHost: true, pcap, dns: [`127.0.0.1:${names.port}`] }], [{ port: 0, guestPort: 8080 }, { port: 0, guestPort: 5353, protocol: "udp" }, { address: "::1", port: 0, guestPort: 8080 }], [file("bin/echo-datagrams", echo(folder), 0o755)]);
   }, BOOT + 300_000);
   afterAll(async () => {
     await vm?.close();
@@ -86,6 +96,18 @@ describe("Debian's kernel 6.1 on the user network", () => {
     await command(vm, "mkdir -p /tmp/www; cp /tmp/large /tmp/www/; echo from the guest > /tmp/www/small; httpd -p 8080 -h /tmp/www");
     for (let i = 0; i < 5; i++) expect(await (await fetch(`http://127.0.0.1:${port}/small`)).text()).toBe("from the guest\n");
     expect(md5(new Uint8Array(await (await fetch(`http://127.0.0.1:${port}/large`)).arrayBuffer()))).toBe(md5(large));
+  }, 60_000);
+  test("it serves a published UDP port, and a TCP port of the host's IPv6 loopback", async () => {
+    const [, datagrams, six] = vm.published;
+    await command(vm, "/bin/echo-datagrams 5353 > /dev/null 2>&1 &");
+    const answers: string[] = [], socket = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0, socket: { data: (_, bytes) => void answers.push(bytes.toString()) } });
+    for (let i = 0; i < 100 && answers.length === 0; i++) { // until it listens
+      socket.send("anybody there?", datagrams!.port, "127.0.0.1");
+      await Bun.sleep(100);
+    }
+    socket.close();
+    expect(answers[0]).toBe("anybody there?");
+    expect(await (await fetch(`http://[::1]:${six!.port}/small`)).text()).toBe("from the guest\n");
   }, 60_000);
   test("what it may not reach is refused, counted, and told of once", async () => {
     await command(vm, "for i in 1 2 3; do nc -w 3 169.254.169.254 80 < /dev/null; nc -w 3 192.168.77.1 80 < /dev/null; done 2>&1 | grep -c refused");
@@ -119,6 +141,34 @@ describe("two machines on a cable", () => {
       await command(a, "mkdir /tmp/www; dd if=/dev/zero of=/tmp/www/zeros bs=64k count=64 2>/dev/null; httpd -p 80 -h /tmp/www");
       expect(await command(b, "wget -q -O - http://10.9.0.1/zeros | wc -c")).toBe("4194304\r\n");
     } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }, BOOT * 2 + 60_000);
+  test("one of them under QEMU, by -netdev stream", async () => {
+    ensureDebianPackages(["qemu-system-arm"]);
+    const folder = mkdtempSync(join(tmpdir(), "hv-cable-")), path = join(folder, "cable"), { kernel, initramfs } = await debianKernel("6.1");
+    let other: Bun.Subprocess<"pipe", "pipe", "inherit"> | undefined;
+    try {
+      await using vm = await boot([{ kind: "unix", to: path, listen: true }]);
+      await command(vm, "ip addr add 10.9.0.1/24 dev eth0; ip link set eth0 up; mkdir /tmp/www; dd if=/dev/urandom of=/tmp/www/noise bs=64k count=16 2>/dev/null; httpd -p 80 -h /tmp/www");
+      const sum = (await command(vm, "md5sum < /tmp/www/noise")).slice(0, 32);
+      other = Bun.spawn([
+        "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a57", "-m", "512", "-nographic", "-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyAMA0 quiet",
+        "-netdev", `stream,id=n,server=off,addr.type=unix,addr.path=${path}`, "-device", "virtio-net-device,netdev=n,mac=52:54:00:aa:bb:cc",
+      ], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+      let log = "", asked = false;
+      for await (const part of other.stdout) {
+        log += Buffer.from(part).toString();
+        if (!asked && log.includes("/ # ")) {
+          asked = true;
+          other.stdin.write("ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 3 -i 0.2 10.9.0.1; wget -q -O - http://10.9.0.1/noise | md5sum; poweroff -f\n");
+          other.stdin.flush();
+        }
+      }
+      expect(log).toContain("3 packets received");
+      expect(log).toContain(sum);
+    } finally {
+      other?.kill();
       rmSync(folder, { recursive: true });
     }
   }, BOOT * 2 + 60_000);

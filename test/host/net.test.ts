@@ -1,11 +1,14 @@
 // test/host/net.test.ts — networks as a user writes them: what is understood, and what is refused with which words; name servers
 // of the host; ports that are taken.
 import { expect, test } from "bun:test";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { parseNets } from "../../src/cli/boot-arguments.ts";
 import { Failure } from "../../src/failure.ts";
 import { checkNets, parseNet, parsePublish } from "../../src/host/net/options.ts";
-import { parseResolvers } from "../../src/host/net/sockets.ts";
+import { listen, listenDatagrams, parseResolvers } from "../../src/host/net/sockets.ts";
 import { Networks } from "../../src/networks.ts";
+import { NetGuest } from "../support/net-guest.ts";
 
 const refused = async (action: () => unknown): Promise<[string, number]> => {
   try {
@@ -57,6 +60,58 @@ test("E10: a port that is taken is named, with exit code 5", async () => {
   const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
   expect(await refused(() => Networks.open([{ kind: "user" }], [{ port: taken.port, guestPort: 80 }]))).toEqual(["HV-PUBLISH-BUSY", 5]);
   taken.stop(true);
+});
+test("E10: 10,000 short connections to a published port leave no descriptor behind", async () => {
+  const descriptors = (): number => readdirSync("/dev/fd").length;
+  let ended = 0;
+  const listener = listen({ port: 0, guestPort: 80 }, stream => ({
+    opened() {}, writable() {}, data: bytes => { stream.write(bytes); }, end() { stream.finish(); }, closed() { ended++; },
+  }));
+  const one = (): Promise<string> => new Promise((resolve, reject) => {
+    let got = "";
+    Bun.connect({ hostname: "127.0.0.1", port: listener.port, socket: {
+      open(socket) { socket.write("hi"); }, data(socket, bytes) { got += bytes.toString(); socket.end(); }, close() { resolve(got); }, error(_, error) { reject(error); },
+    } }).catch(reject);
+  });
+  const before = descriptors();
+  for (let i = 0; i < 10_000; i += 100) expect(await Promise.all(Array.from({ length: 100 }, one))).toEqual(Array(100).fill("hi"));
+  for (let i = 0; i < 100 && ended < 10_000; i++) await Bun.sleep(20);
+  listener.close();
+  expect(ended).toBe(10_000);
+  expect(descriptors() - before).toBeLessThan(20); // and not 10,000
+}, 60_000);
+test("E10: whoever sends to a published datagram port from one address and port has its own answers, also when it comes again", async () => {
+  const guest = new NetGuest();
+  const listener = await listenDatagrams({ port: 0, guestPort: 53 }, (from, bytes, answer) => guest.stack.incomingDatagram(from, "l", 53, bytes, answer));
+  const client = async (port: number): Promise<{ port: number; got: string[]; close: () => void }> => {
+    const got: string[] = [], socket = await Bun.udpSocket({ hostname: "127.0.0.1", port, socket: { data: (_, bytes) => void got.push(bytes.toString()) } });
+    socket.send(`from ${got.length}`, listener.port, "127.0.0.1");
+    return { port: socket.port, got, close: () => socket.close() };
+  };
+  /** The guest answers whatever has come, with the port that it came from. */
+  const serve = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) {
+      await Bun.sleep(2);
+      for (const { datagram } of guest.answers()) guest.udp("10.0.2.2", datagram.from, Buffer.from(`to ${datagram.from}`), 53);
+    }
+  };
+  const [a, b] = [await client(0), await client(0)];
+  await serve();
+  expect([a.got.length, b.got.length, a.got[0] === b.got[0]]).toEqual([1, 1, false]);
+  a.close();
+  const again = await client(a.port);
+  await serve();
+  expect(again.got).toEqual(a.got); // the same flow: the guest sees the same port
+  again.close();
+  b.close();
+  listener.close();
+});
+test.skipIf(process.getuid?.() !== 0)("E10: a port that only root may have is refused to others (needs root, to be somebody else)", () => {
+  const child = Bun.spawnSync(["setpriv", "--reuid", "65534", "--clear-groups", process.execPath, "-e", `
+    import { listen } from ${JSON.stringify(join(import.meta.dir, "../../src/host/net/sockets.ts"))};
+    try { listen({ port: 81, guestPort: 80 }, () => undefined).close(); console.log("listened"); } catch (error) { console.log(error.code); }`]);
+  const floor = existsSync("/proc/sys/net/ipv4/ip_unprivileged_port_start") ? Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) : 1024;
+  expect(child.stdout.toString().trim()).toBe(floor > 81 ? "HV-PUBLISH-DENIED" : "listened");
 });
 test("a stream that nobody listens on, and a file that cannot be written, are refused", async () => {
   expect(await refused(() => Networks.open([{ kind: "unix", to: "/nowhere/at/all" }], []))).toEqual(["HV-NET-STREAM", 1]);

@@ -6,7 +6,7 @@ import { addressText, canonical } from "../../src/net/address.ts";
 import { get16, put16 } from "../../src/net/bytes.ts";
 import { readDhcp } from "../../src/net/pdu/dhcp.ts";
 import { Protocol, readIpv4, readIpv6 } from "../../src/net/pdu/ip.ts";
-import { Flag } from "../../src/net/pdu/transport.ts";
+import { Flag, writeTcp } from "../../src/net/pdu/transport.ts";
 import { placeOf } from "../../src/net/policy.ts";
 import { ascii, bytes, MAC, NetGuest } from "../support/net-guest.ts";
 
@@ -254,6 +254,30 @@ describe("TCP", () => {
     expect(readIpv4(guest.take()[0]!.subarray(14))!.protocol).toBe(Protocol.icmp);
     expect(guest.stack.flows.tcp).toBe(0);
   });
+  test.each(["EMFILE", "EPERM", "ENETUNREACH", "EADDRNOTAVAIL", "ETIMEDOUT"])("E9: a connection that the host cannot make (%s) ends for the guest at once", code => {
+    const guest = new NetGuest();
+    guest.tcp(OUT, 80, { seq: 1, flags: Flag.SYN });
+    guest.streams[0]!.events!.closed(code);
+    expect([guest.segments().map(one => one.flags & Flag.RST), guest.stack.flows.tcp]).toEqual([[Flag.RST], 0]);
+    const { stream, send } = connected(guest, 40_001);
+    send(1001, Flag.ACK, ascii("next"));
+    expect(stream.text).toBe("next");
+  });
+  test("E9: a connection that breaks is RST, whatever was on its way", () => {
+    const guest = new NetGuest();
+    const { stream, ours } = connected(guest);
+    stream.events!.data(ascii("half of"));
+    stream.events!.closed("ECONNRESET");
+    const out = guest.segments();
+    expect([out.some(one => (one.flags & Flag.RST) !== 0 && one.seq - ours <= 7), guest.stack.flows.tcp]).toEqual([true, 0]);
+  });
+  test.each([["EPERM", 13], ["ENETUNREACH", 0], ["EHOSTUNREACH", 1]] as const)("E9: a datagram that the host does not send (%s) is answered by ICMP", (code, icmp) => {
+    const guest = new NetGuest();
+    guest.udp(OUT, 9, ascii("x"));
+    guest.take();
+    guest.datagrams[0]!.events.failed({ address: OUT, port: 9 }, code);
+    expect(guest.take().map(frame => readIpv4(frame.subarray(14))!).map(({ protocol, payload }) => [protocol, payload[0], payload[1], addressText(payload, 24, 4), get16(payload, 30)])).toEqual([[Protocol.icmp, 3, icmp, OUT, 9]]);
+  });
   test("E4: URG is plain data, with any pointer", () => {
     const guest = new NetGuest();
     const { stream, send } = connected(guest);
@@ -294,6 +318,64 @@ describe("TCP", () => {
     guest.tcp(OUT, 81, { seq: 1, flags: Flag.SYN | Flag.FIN });
     guest.tcp(OUT, 82, { seq: 1, ack: 77, flags: Flag.ACK });
     expect(guest.segments().map(one => [one.flags & Flag.RST, one.seq])).toEqual([[Flag.RST, 0], [Flag.RST, 77]]);
+  });
+  /** A SYN whose header says it has `words` words, with options. */
+  const syn = (words: number, options: readonly number[]): Uint8Array => {
+    const body = new Uint8Array(20 + options.length);
+    writeTcp(body, 40_000, 80, 1000, 0, Flag.SYN, 512);
+    body[12] = words << 4;
+    body.set(options, 20);
+    return body;
+  };
+  test.each([0, 1, 4, 7, 15])("E4: a data offset of %d words is too short or too long: dropped", words => {
+    const guest = new NetGuest();
+    guest.ip("10.0.2.15", OUT, Protocol.tcp, syn(words, [1, 1, 1, 0]));
+    expect([guest.segments(), guest.streams.length]).toEqual([[], 0]);
+  });
+  test.each([["of length 0", [2, 0, 5, 0xb4]], ["of length 1", [3, 1, 7, 0]], ["beyond the header", [2, 40, 5, 0xb4]], ["cut off", [1, 1, 1, 2]]])("E4: an option %s: dropped", (_, options) => {
+    const guest = new NetGuest();
+    guest.ip("10.0.2.15", OUT, Protocol.tcp, syn(6, options));
+    expect([guest.segments(), guest.streams.length]).toEqual([[], 0]);
+  });
+  test("E4: options that nobody knows are stepped over", () => {
+    const guest = new NetGuest();
+    guest.ip("10.0.2.15", OUT, Protocol.tcp, syn(8, [254, 4, 1, 2, 1, 2, 4, 2, 0x18, 0, 0, 0]));
+    guest.streams[0]!.events!.opened();
+    expect(guest.segments().map(one => one.flags)).toEqual([Flag.SYN | Flag.ACK]);
+  });
+  test("E4: both ends close at the same time", () => {
+    const guest = new NetGuest();
+    const { stream, ours, send } = connected(guest);
+    stream.events!.end();
+    expect(guest.segments().map(one => [one.flags & Flag.FIN, one.seq])).toEqual([[Flag.FIN, ours]]);
+    send(1001, Flag.ACK | Flag.FIN); // its FIN does not acknowledge ours: the two have crossed
+    expect(guest.segments().map(one => one.ack)).toEqual([1002]);
+    send(1002, Flag.ACK, undefined, ours + 1);
+    guest.advance(120_000);
+    expect([stream.finished, stream.wasReset, guest.stack.flows.tcp]).toEqual([true, false, 0]);
+  });
+  test("E4: a window of 0 for ever: probed ever more rarely, and others are not held up", () => {
+    const guest = new NetGuest();
+    const { stream, ours } = connected(guest);
+    guest.tcp(OUT, 80, { seq: 1001, ack: ours, flags: Flag.ACK, window: 0 });
+    stream.events!.data(new Uint8Array(10_000));
+    const probes: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      for (let s = 0; s < 60; s++) {
+        guest.advance(1000);
+        if (guest.segments().length > 0) guest.tcp(OUT, 80, { seq: 1001, ack: ours, flags: Flag.ACK, window: 0 }); // it lives
+        else continue;
+        probes[i] = (probes[i] ?? 0) + 1;
+      }
+    }
+    expect(probes[0]).toBeGreaterThan(probes[4]!);
+    expect(probes[4]).toBeGreaterThan(0);
+    const other = connected(guest, 40_001);
+    other.send(1001, Flag.ACK, ascii("on"));
+    expect([other.stream.text, guest.stack.flows.tcp]).toEqual(["on", 2]);
+    guest.take();
+    guest.tcp(OUT, 80, { seq: 1001, ack: ours, flags: Flag.ACK, window: 512 }); // and when it reads at last
+    expect(guest.segments().reduce((sum, one) => sum + one.payload.length, 0)).toBeGreaterThan(1000);
   });
   test("half-close: the guest's end reaches the host, and data still comes back", () => {
     const guest = new NetGuest();
