@@ -48,6 +48,11 @@ export class VirtioCore {
       complete: (queue, chain, written) => this.#complete(queue, chain, written),
       completeAll: (queue, chains, written) => this.#completeAll(queue, chains, written),
       proceed: queue => (this.#serving < 0 ? this.#serve(queue) : this.#later(queue)),
+      proceedAt: (queue, due) => {
+        if (this.#again.size === 0) wires.alarm.set(due);
+        this.#again.add(queue);
+      },
+      clock: wires.clock,
       note: what => this.note(what, 0, 0),
       configChanged: () => this.#configChanged(),
       broken: why => this.#break(why),

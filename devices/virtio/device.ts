@@ -1,5 +1,6 @@
 // devices/virtio/device.ts — the contract between a virtio device and its transport. Types only.
 // Spec: OASIS virtio 1.2, ch. 2 (basic facilities). Left out: shared memory regions, device groups, admin queues.
+import type { Clock } from "../device.ts";
 import type { Chain, SplitQueue } from "./queue.ts";
 
 /** What a device sees of its transport. */
@@ -10,6 +11,9 @@ export interface VirtioTransport {
   completeAll(queue: number, chains: readonly Chain[], written: readonly number[]): void;
   /** Goes on with a queue as if the driver had notified the device of it. */
   proceed(queue: number): void;
+  /** The same at a tick of the clock, or somewhat sooner. */
+  proceedAt(queue: number, due: number): void;
+  readonly clock: Clock;
   /** Something that a developer may want to see; it is counted. */
   note(what: string): void;
   /** The configuration space has changed. */

@@ -53,8 +53,11 @@ export function isZero(bytes: Uint8Array): boolean {
   return true;
 }
 
+const WORDS: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on the host's disk", EDQUOT: "the quota on the host's disk is used up", EFBIG: "the file may not be that large on this host (EFBIG)",
+};
 /** Why the host refused, in the words of a user. */
 export function whyOf(error: unknown): string {
   const code = (error as { readonly code?: string } | undefined)?.code;
-  return code === "ENOSPC" ? "no space left on the host's disk" : code ?? (error instanceof Error ? error.message : String(error));
+  return code !== undefined && code in WORDS ? WORDS[code] as string : code ?? (error instanceof Error ? error.message : String(error));
 }

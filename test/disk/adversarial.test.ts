@@ -1,7 +1,7 @@
 // test/disk/adversarial.test.ts — what hostile images, guests and hosts do to disks, and what comes of it: on real files,
 // through hv's commands and its disks as a machine opens them. Images are made by hv and damaged here.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BlockBackend } from "../../devices/virtio/block-backend.ts";
@@ -282,6 +282,22 @@ describe("D6: a host without room", () => {
   });
 });
 
+test.each(["raw", "qcow2"] as const)("D6: %s beyond the size that the host lets a file have: I/O errors, one line, and the image is in order", async format => {
+  const path = at(`limited-${format}`);
+  expect((await hv(["disk", "create", path, "64M", "--format", format])).code).toBe(0);
+  const child = Bun.spawnSync(["bash", "-c", `ulimit -f 4096; exec "$0" -e "$1"`, process.execPath, `
+    import { openDisks } from ${JSON.stringify(join(import.meta.dir, "../../src/host/disks.ts"))};
+    const disks = openDisks([{ path: ${JSON.stringify(path)}, format: ${JSON.stringify(format)} }]), { backend } = disks.all[0], said = [];
+    for (let n = 0; n < 8; n++) backend.write(n * 1048576, new Uint8Array(1048576).fill(5), error => said.push(error?.message ?? "written"));
+    backend.flush(() => {});
+    backend.read(0, new Uint8Array(512), error => said.push(error?.message ?? "read"));
+    disks.close();
+    console.log(JSON.stringify(said));`]);
+  const said = JSON.parse(child.stdout.toString()) as string[];
+  expect([said[0], said[7]?.includes("may not be that large"), said[8]]).toEqual(["written", true, "read"]);
+  expect((await hv(["disk", "check", path, "--format", format])).code).toBe(0);
+});
+
 describe("D9: locks and files that change", () => {
   test("one image in two machines, by link and by hard link, read and written: refused, and the other is named", async () => {
     const path = await made("locked.qcow2", "1M"), held = openDisks([{ path, format: "qcow2" }]);
@@ -319,7 +335,31 @@ describe("D9: locks and files that change", () => {
   });
 });
 
+test("D9: a file that is replaced while it is used: the machine goes on with its own, and the other is not touched", async () => {
+  const path = await made("replaced.qcow2", "1M"), disks = openDisks([{ path, format: "qcow2" }]), other = new Random(3).bytes(4096);
+  renameSync(path, at("kept.qcow2"));
+  writeFileSync(path, other);
+  answers(first(disks), (disk, done) => disk.write(0, new Uint8Array(512).fill(9), done));
+  answers(first(disks), (disk, done) => disk.flush(done));
+  expect(opening({ path: at("kept.qcow2"), format: "qcow2" })).toBe("HV-DISK-LOCKED");
+  disks.close();
+  expect([Buffer.compare(readFileSync(path), other), (await hv(["disk", "check", at("kept.qcow2")])).code]).toEqual([0, 0]);
+});
+
 describe("D10: space", () => {
+  test("1 TiB with a file system on it stays sparse, also as qcow2", async () => {
+    ensureDebianPackages(["e2fsprogs"]);
+    const path = at("tebibyte.img"), used = (name: string): number => statSync(name).blocks * 512;
+    writeFileSync(path, "");
+    truncateSync(path, 2 ** 40);
+    expect(run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1", path]).code).toBe(0);
+    const converted = await hv(["disk", "convert", path, at("tebibyte.qcow2")]);
+    expect([converted.code, used(at("tebibyte.qcow2")) < 256 * MiB, run(["qemu-img", "check", "-q", at("tebibyte.qcow2")]).code]).toEqual([0, true, 0]);
+    const disks = openDisks([{ path: at("tebibyte.qcow2") }]), superblock = new Uint8Array(1024);
+    answers(first(disks), (disk, done) => disk.read(1024, superblock, done));
+    disks.close();
+    expect([superblock[56], superblock[57]]).toEqual([0x53, 0xef]); // EXT4_SUPER_MAGIC
+  }, 60_000);
   test("1 TiB takes next to nothing, and what is discarded is given back; smaller only with --force", async () => {
     const path = await made("large.qcow2", "1T"), disks = openDisks([{ path, format: "qcow2" }]), used = (): number => statSync(path).blocks * 512;
     expect(used()).toBeLessThan(MiB);
