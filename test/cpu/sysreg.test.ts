@@ -34,8 +34,8 @@ describe("identification", () => {
     expect([4, 8, 24, 28].map(shift => field("ID_AA64ISAR1_EL1", shift))).toEqual([0, 0, 0, 0]);
     expect([8, 12].map(shift => field("ID_AA64ISAR2_EL1", shift))).toEqual([0, 0]);
   });
-  test("AES with PMULL, SHA1, SHA2-256, CRC32 and LSE atomics", () => {
-    expect([4, 8, 12, 16, 20].map(shift => field("ID_AA64ISAR0_EL1", shift))).toEqual([2, 1, 1, 1, 2]);
+  test("AES with PMULL, SHA1, SHA2-512, CRC32 and LSE atomics", () => {
+    expect([4, 8, 12, 16, 20].map(shift => field("ID_AA64ISAR0_EL1", shift))).toEqual([2, 1, 2, 1, 2]);
   });
   test("E0PD, and PAN with its address translations", () => {
     expect([field("ID_AA64MMFR2_EL1", 60), field("ID_AA64MMFR1_EL1", 20)]).toEqual([1, 2]);

@@ -77,9 +77,125 @@ function turnLeft(t: Translator, r: number): void {
   t.asm.x3(X.por, r, r, 1);
 }
 
+// --- SHA-512: doublewords, turned by pairs of shifts ---
+
+/** Shifts to the right and to the left that are all exclusive-ored: a rotation is one of each. */
+interface Mix { readonly right: readonly number[]; readonly left: readonly number[] }
+const rotations = (...by: readonly number[]): Mix => ({ right: by, left: by.map(n => 64 - n) });
+const BIG_SIGMA0 = rotations(28, 34, 39), BIG_SIGMA1 = rotations(14, 18, 41);
+const SIGMA0: Mix = { right: [1, 8, 7], left: [63, 56] }, SIGMA1: Mix = { right: [19, 61, 6], left: [45, 3] };
+/** to = each doubleword of `a` mixed. Uses xmm0; `to` is not `a`. */
+function mix(t: Translator, to: number, a: number, { right, left }: Mix): void {
+  t.asm.xShift(XShift.psrlq, to, a, right[0] as number);
+  for (const by of right.slice(1)) {
+    t.asm.xShift(XShift.psrlq, 0, a, by);
+    t.asm.x3(X.pxor, to, to, 0);
+  }
+  for (const by of left) {
+    t.asm.xShift(XShift.psllq, 0, a, by);
+    t.asm.x3(X.pxor, to, to, 0);
+  }
+}
+/**
+ * Two rounds' halves, the second with the first one's result: each is `select` of three words, a mix of the first of them and a
+ * word of Vd. `select`: to = of m, f (which it may destroy) and to; uses xmm0. `add`: SHA512H adds the lower word of Vm in between.
+ */
+const sha512 = (sigma: Mix, select: (t: Translator, to: number, m: number, f: number) => void, add: boolean) => (t: Translator, f: Three): Emit => {
+  t.ready(Ready.simd, 7);
+  const { asm, vectors } = t;
+  const n = vectors.read(f.y, 16), m = vectors.read(f.z, 16), d = vectors.read(f.x, 16);
+  const first = vectors.fresh(), to = vectors.fresh(), upper = vectors.fresh();
+  asm.x2(X.pshufd, upper, m, 0xee);
+  if (add) asm.x2(X.pshufd, first, n, 0xee); // choose(M1, N0, N1)
+  else asm.xMove(first, upper); // majority(M0, N0, M1)
+  asm.xMove(1, n);
+  asm.xMove(3, add ? upper : m);
+  select(t, first, 3, 1);
+  mix(t, to, 3, sigma);
+  asm.x3(X.paddq, first, first, to);
+  asm.x2(X.pshufd, 1, d, 0xee);
+  asm.x3(X.paddq, first, first, 1);
+  asm.xMove(3, first);
+  if (add) {
+    asm.x3(X.paddq, 3, 3, m); // e
+    asm.xMove(2, n); // choose(e, M1, N0)
+    asm.xMove(1, upper);
+  } else {
+    asm.xMove(2, m); // majority(first, M1, M0)
+    asm.xMove(1, upper);
+  }
+  select(t, 2, 3, 1);
+  mix(t, to, 3, sigma);
+  asm.x3(X.paddq, to, to, 2);
+  asm.x3(X.paddq, to, to, d);
+  asm.x3(X.punpcklqdq, to, to, first);
+  vectors.set(f.x, to, 16);
+};
+/** Vx = body(Vy, Vz, Vw). */
+const four = (body: (t: Translator, to: number, a: number, b: number, c: number) => void) => (t: Translator, f: Three & { readonly w: number }): Emit => {
+  t.ready(Ready.simd);
+  const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), c = t.vectors.read(f.w, 16), to = t.vectors.fresh();
+  body(t, to, a, b, c);
+  t.vectors.set(f.x, to, 16);
+};
+
 export const emitCrypto: Handlers<typeof crypto, Translator, Emit> = {
-  SHA512H: interpreted, SHA512H2: interpreted, SHA512SU0: interpreted, SHA512SU1: interpreted, EOR3: interpreted, BCAX: interpreted,
-  RAX1: interpreted, XAR: interpreted, SM3SS1: interpreted, SM3PARTW1: interpreted, SM3PARTW2: interpreted, SM3TT1A: interpreted,
+  SHA512H: sha512(BIG_SIGMA1, (t, to, m, f) => { // choose(m, f, to)
+    t.asm.x3(X.pxor, f, f, to);
+    t.asm.x3(X.pand, f, f, m);
+    t.asm.x3(X.pxor, to, to, f);
+  }, true),
+  SHA512H2: sha512(BIG_SIGMA0, (t, to, m, f) => { // majority(m, f, to)
+    t.asm.x3(X.pxor, 0, f, to);
+    t.asm.x3(X.pand, 0, 0, m);
+    t.asm.x3(X.pand, to, to, f);
+    t.asm.x3(X.pxor, to, to, 0);
+  }, false),
+  SHA512SU0: (t, f) => {
+    t.ready(Ready.simd);
+    const a = t.vectors.read(f.y, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
+    t.asm.x3(X.palignr, 3, a, d, 8);
+    mix(t, to, 3, SIGMA0);
+    t.asm.x3(X.paddq, to, to, d);
+    t.vectors.set(f.x, to, 16);
+  },
+  SHA512SU1: (t, f) => {
+    t.ready(Ready.simd);
+    const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
+    mix(t, to, a, SIGMA1);
+    t.asm.x3(X.paddq, to, to, d);
+    t.asm.x3(X.paddq, to, to, b);
+    t.vectors.set(f.x, to, 16);
+  },
+  EOR3: four((t, to, a, b, c) => {
+    t.asm.x3(X.pxor, to, a, b);
+    t.asm.x3(X.pxor, to, to, c);
+  }),
+  BCAX: four((t, to, a, b, c) => {
+    t.asm.x3(X.pandn, to, c, b);
+    t.asm.x3(X.pxor, to, to, a);
+  }),
+  RAX1: (t, f) => {
+    t.ready(Ready.simd);
+    const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), to = t.vectors.fresh();
+    t.asm.xShift(XShift.psrlq, to, b, 63);
+    t.asm.x3(X.paddq, 0, b, b);
+    t.asm.x3(X.por, to, to, 0);
+    t.asm.x3(X.pxor, to, to, a);
+    t.vectors.set(f.x, to, 16);
+  },
+  XAR: (t, f) => {
+    t.ready(Ready.simd);
+    const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), to = t.vectors.fresh();
+    t.asm.x3(X.pxor, to, a, b);
+    if (f.i !== 0) {
+      t.asm.xShift(XShift.psllq, 0, to, 64 - f.i);
+      t.asm.xShift(XShift.psrlq, to, to, f.i);
+      t.asm.x3(X.por, to, to, 0);
+    }
+    t.vectors.set(f.x, to, 16);
+  },
+  SM3SS1: interpreted, SM3PARTW1: interpreted, SM3PARTW2: interpreted, SM3TT1A: interpreted,
   SM3TT1B: interpreted, SM3TT2A: interpreted, SM3TT2B: interpreted, SM4E: interpreted, SM4EKEY: interpreted,
 
   AESE: lastRound(X.aesenclast), AESD: lastRound(X.aesdeclast),

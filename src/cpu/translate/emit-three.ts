@@ -272,15 +272,104 @@ const byElement = (sizes: number, body: Body, op: readonly number[] | undefined,
 const product = (op?: readonly number[]): ((t: Translator, f: Element) => Emit) => byElement(HS, multiply, op, 0);
 const longProduct = (signed: boolean, op?: readonly number[]): ((t: Translator, f: Element) => Emit) => byElement(HS, multiplyLong(signed), op, 1);
 
+// --- dot and matrix products of bytes: as halfwords they fit PMADDWD, also the unsigned ones ---
+
+const extend = (signed: boolean): number => (signed ? X.pmovsxbw : X.pmovzxbw);
+/** to = for each word, the sum of four products of bytes. Uses xmm0..xmm2. */
+function dotProduct(t: Translator, to: number, a: number, b: number, q: number, signedA: boolean, signedB: boolean): void {
+  t.asm.x2(extend(signedA), 0, a);
+  t.asm.x2(extend(signedB), 1, b);
+  t.asm.x3(X.pmaddwd, 0, 0, 1);
+  if (q === 0) return t.asm.x3(X.phaddd, to, 0, 0);
+  widen(t, 0, 1, a, 1, signedA);
+  widen(t, 0, 2, b, 1, signedB);
+  t.asm.x3(X.pmaddwd, 1, 1, 2);
+  t.asm.x3(X.phaddd, to, 0, 1);
+}
+const dot = (signedA: boolean, signedB: boolean) => (t: Translator, f: Omit<Three, "g">): Emit => {
+  t.ready(Ready.simd);
+  const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
+  dotProduct(t, to, a, b, f.q, signedA, signedB);
+  t.asm.x3(X.paddd, to, to, d);
+  finish(t, f.q, f.x, to);
+};
+const dotByElement = (signedA: boolean, signedB: boolean) => (t: Translator, f: Omit<Three, "g"> & { readonly h: number; readonly l: number }): Emit => {
+  t.ready(Ready.simd);
+  const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
+  t.asm.x2(X.pshufd, 3, b, ((f.h << 1) | f.l) * 0x55);
+  dotProduct(t, to, a, 3, f.q, signedA, signedB);
+  t.asm.x3(X.paddd, to, to, d);
+  finish(t, f.q, f.x, to);
+};
+/** Vd += A times the transposed B, of 2 by 8 bytes each. */
+const matrix = (signedA: boolean, signedB: boolean) => (t: Translator, f: { readonly x: number; readonly y: number; readonly z: number }): Emit => {
+  t.ready(Ready.simd, 7);
+  const { asm } = t, a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh(), second = t.vectors.fresh();
+  asm.x2(extend(signedB), 1, b);
+  widen(t, 0, 2, b, 1, signedB);
+  const row = (into: number, upper: number): void => { // the words of both columns, each the sum of two
+    widen(t, 0, 0, a, upper, signedA);
+    asm.x3(X.pmaddwd, into, 0, 1);
+    asm.x3(X.pmaddwd, 0, 0, 2);
+    asm.x3(X.phaddd, into, into, 0);
+  };
+  row(to, 0);
+  row(second, 1);
+  asm.x3(X.phaddd, to, to, second);
+  asm.x3(X.paddd, to, to, d);
+  t.vectors.set(f.x, to, 16);
+};
+
+// --- SQRDMLAH, SQRDMLSH of halfwords: the accumulator has no bits below the rounding's, so it is added behind it ---
+
+/** value = d plus or minus the rounded doubled high products, saturated. Uses xmm0..xmm3, rax. */
+function doubledAccumulated(t: Translator, to: number, d: number, a: number, b: number, q: number, minus: boolean): void {
+  const { asm } = t, [plain, turned] = minus ? [X.psubsw, X.paddsw] : [X.paddsw, X.psubsw], exact = minus ? X.psubw : X.paddw;
+  const least = t.constants.splat(1, 0x8000);
+  asm.x3(X.pmulhrsw, 3, a, b);
+  if (minus) { // the product is rounded behind its sign's change: halves the other way
+    asm.x3(X.pmullw, 0, a, b);
+    asm.x3(X.paddw, 0, 0, 0);
+    asm.x3c(X.pcmpeqw, 0, 0, least);
+    asm.x3(X.paddw, 3, 3, 0);
+  }
+  asm.x3c(X.pcmpeqw, 2, 3, least); // 2^15, of the least numbers both: it has no sign of its own
+  asm.x3(plain as number, to, d, 3);
+  asm.x3(turned as number, 1, d, 3);
+  asm.x3(X.pxor, 1, 1, to);
+  asm.x3(X.pand, 1, 1, 2);
+  asm.x3(X.pxor, to, to, 1);
+  asm.x3(exact, 1, d, 3); // modulo 2^16 both are the same
+  if (q === 0) asm.x2(X.movq, to, to);
+  flagSaturation(t, to, 1, q === 0 ? 8 : 16);
+}
+const roundingDoublingAccumulate = (minus: boolean) => (t: Translator, f: Three): Emit => {
+  if (f.g !== 1) return false;
+  t.ready(Ready.simd);
+  const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
+  doubledAccumulated(t, to, d, a, b, f.q, minus);
+  t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
+  return true;
+};
+const roundingDoublingByElement = (minus: boolean) => (t: Translator, f: Element): Emit => {
+  if (f.g !== 1) return false;
+  t.ready(Ready.simd, 7);
+  const a = t.vectors.read(f.y, 16), d = t.vectors.read(f.x, 16), b = element(t, f), to = t.vectors.fresh();
+  doubledAccumulated(t, to, d, a, b, f.q, minus);
+  t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
+  return true;
+};
+
 const cmgt = by(Lane.greater), cmeq = by(Lane.equal);
 
 export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
   FMLAL_v: interpreted, FMLSL_v: interpreted, FMLAL2_v: interpreted, FMLSL2_v: interpreted, FMLAL_ve: interpreted,
   FMLSL_ve: interpreted, FMLAL2_ve: interpreted, FMLSL2_ve: interpreted,
-  SQRDMLAH_v: interpreted, SQRDMLSH_v: interpreted, SDOT_v: interpreted, UDOT_v: interpreted, USDOT_v: interpreted, SMMLA: interpreted,
-  UMMLA: interpreted, USMMLA: interpreted, FCMLA_v: interpreted, FCADD_v: interpreted, BFMMLA: interpreted, BFDOT_v: interpreted,
-  BFMLAL_v: interpreted, SQRDMLAH_s: interpreted, SQRDMLSH_s: interpreted, SQRDMLAH_ve: interpreted, SQRDMLSH_ve: interpreted, SDOT_ve: interpreted,
-  UDOT_ve: interpreted, SUDOT_ve: interpreted, USDOT_ve: interpreted, BFDOT_ve: interpreted, BFMLAL_ve: interpreted, FCMLA_ve: interpreted,
+  SQRDMLAH_v: roundingDoublingAccumulate(false), SQRDMLSH_v: roundingDoublingAccumulate(true),
+  SDOT_v: dot(true, true), UDOT_v: dot(false, false), USDOT_v: dot(false, true), SDOT_ve: dotByElement(true, true), UDOT_ve: dotByElement(false, false),
+  SUDOT_ve: dotByElement(true, false), USDOT_ve: dotByElement(false, true), SMMLA: matrix(true, true), UMMLA: matrix(false, false), USMMLA: matrix(false, true),
+  FCMLA_v: interpreted, FCADD_v: interpreted, BFMMLA: interpreted, BFDOT_v: interpreted,
+  BFMLAL_v: interpreted, SQRDMLAH_s: interpreted, SQRDMLSH_s: interpreted, SQRDMLAH_ve: roundingDoublingByElement(false), SQRDMLSH_ve: roundingDoublingByElement(true), BFDOT_ve: interpreted, BFMLAL_ve: interpreted, FCMLA_ve: interpreted,
   SQRDMLAH_se: interpreted, SQRDMLSH_se: interpreted,
 
   SHADD_v: three(BHS, halvingAdd(true)), SQADD_v: three(B | H, saturating([X.paddsb, X.paddsw], Lane.add)), SRHADD_v: three(BHS, roundingHalvingAdd(true)),

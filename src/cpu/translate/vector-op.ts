@@ -26,7 +26,7 @@ const instructions = {
   paddb: "66 0f fc", paddw: "66 0f fd", paddd: "66 0f fe", paddq: "66 0f d4", psubb: "66 0f f8", psubw: "66 0f f9", psubd: "66 0f fa", psubq: "66 0f fb",
   paddsb: "66 0f ec", paddsw: "66 0f ed", paddusb: "66 0f dc", paddusw: "66 0f dd", psubsb: "66 0f e8", psubsw: "66 0f e9", psubusb: "66 0f d8", psubusw: "66 0f d9",
   pmullw: "66 0f d5", pmulhw: "66 0f e5", pmulld: "66 0f38 40", pmuludq: "66 0f f4", pmuldq: "66 0f38 28", pmulhrsw: "66 0f38 0b",
-  pmaddwd: "66 0f f5", pmaddubsw: "66 0f38 04", pavgb: "66 0f e0", pavgw: "66 0f e3",
+  pmaddwd: "66 0f f5", phaddd: "66 0f38 02", pmaddubsw: "66 0f38 04", pavgb: "66 0f e0", pavgw: "66 0f e3",
   pmaxub: "66 0f de", pmaxuw: "66 0f38 3e", pmaxud: "66 0f38 3f", pmaxsb: "66 0f38 3c", pmaxsw: "66 0f ee", pmaxsd: "66 0f38 3d",
   pminub: "66 0f da", pminuw: "66 0f38 3a", pminud: "66 0f38 3b", pminsb: "66 0f38 38", pminsw: "66 0f ea", pminsd: "66 0f38 39",
   pcmpeqb: "66 0f 74", pcmpeqw: "66 0f 75", pcmpeqd: "66 0f 76", pcmpeqq: "66 0f38 29", pcmpgtb: "66 0f 64", pcmpgtw: "66 0f 65", pcmpgtd: "66 0f 66", pcmpgtq: "66 0f38 37",
