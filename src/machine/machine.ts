@@ -495,7 +495,10 @@ export class Machine {
       core.vcpu.setArgument(0, contextLo, contextHi);
       core.power = "on";
     },
-    off: cpu => { (this.#cores[cpu] as Core).power = "off"; },
+    off: cpu => {
+      (this.#cores[cpu] as Core).power = "off";
+      if (this.#cores.every(core => core.power === "off")) this.stop({ kind: "off" }); // nobody is left to turn one on
+    },
     suspend: cpu => { (this.#cores[cpu] as Core).power = "waiting"; },
     systemOff: () => this.stop({ kind: "off" }),
     systemReset: () => this.stop({ kind: "reset" }),

@@ -24,6 +24,7 @@ test.each([
     const documented = readFileSync(join(import.meta.dir, "../../docs/fidelity.md"), "utf8");
     expect(cases.filter(one => !documented.includes(`| ${one.name} |`)).map(one => one.name)).toEqual([]);
     expect(cases.length).toBeGreaterThan(100);
+    expect(await vm.exited).toEqual({ kind: "off" }); // C3: the last core has turned itself off
   } finally {
     await vm.close();
   }

@@ -63,5 +63,6 @@ int main(void) {
   pmu();
   mmu();
   put("end\r\n");
+  call(0x84000002, 0, 0, 0); // CPU_OFF of the last core: the board is off
   return 0;
 }
