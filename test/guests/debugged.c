@@ -73,6 +73,7 @@ int main(void) {
     go(PTRACE_SINGLESTEP); /* over it */
     set(NT_ARM_HW_WATCH, (uint64_t)&data[3], 0xff << 5 | 2 << 3 | 2 << 1 | 1);
   }
+  set(NT_ARM_HW_WATCH, (uint64_t)&data[5], 0xf << 5 | 1 << 3 | 2 << 1 | 1); /* the address alone must do with the old length */
   if (set(NT_ARM_HW_WATCH, (uint64_t)&data[5] + 4, 0xf << 5 | 1 << 3 | 2 << 1 | 1)) return 4; /* half of it */
   loads = go(PTRACE_CONT);
   set(NT_ARM_HW_WATCH, 0, 0);
