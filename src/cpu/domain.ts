@@ -88,6 +88,13 @@ export class Domain {
     Atomics.store(words, Offset.KICK / 4, 1);
     Atomics.store(words, Offset.POLL / 4, POKED);
   }
+  /** SEV: every core's event register is set. One that naps wakes soon. */
+  event(): void {
+    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+      const words = this.stateOf(cpu);
+      if (words !== undefined) Atomics.store(words, Offset.EVENT / 4, 1);
+    }
+  }
   /** A core's state, as words; undefined: it is not made yet. */
   stateOf(cpu: number): Int32Array | undefined {
     const state = this.#states[cpu] as number;

@@ -127,6 +127,7 @@ export function exceptionReturn(cpu: Cpu): 1 {
   const debuggedHere = cpu.debug.enabled(cpu.el, (x[Offset.DAIF / 4] as number) & SPSR_D);
   cpu.bankSp();
   x[Offset.EXCL_VALID / 4] = 0;
+  x[Offset.EVENT / 4] = 1;
   x[Offset.NZCV / 4] = spsr & 0xf000_0000;
   x[Offset.DAIF / 4] = spsr & SPSR_D_TO_F;
   const pan = (spsr & SPSR_PAN) !== 0 ? 1 : 0;

@@ -61,6 +61,8 @@ export const Offset = {
   SCRATCH: 0x1b0,
   /** PSTATE.SSBS, UAO and DIT, each where SPSR_EL1 has it. u32. */
   MODES: 0x1d0,
+  /** The event register (DDI 0487, D1.6.1); also written by other threads. u32. */
+  EVENT: 0x1d4,
   /** v0..v31, 16 bytes each. */
   V: 0x200,
   /** System registers, 8 bytes each, in the order of the table in sysreg.ts. */

@@ -11,6 +11,8 @@ import type { Registers, Vcpu } from "./backend.ts";
 const big = (cpu: Cpu, word: number): bigint =>
   (BigInt((cpu.x[word + 1] as number) >>> 0) << 32n) | BigInt((cpu.x[word] as number) >>> 0);
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 export class SoftwareVcpu implements Vcpu {
   readonly #cpu: Cpu;
   /** There is an interrupt controller with ICC_*, which ID_AA64PFR0_EL1.GIC says. */
@@ -26,7 +28,10 @@ export class SoftwareVcpu implements Vcpu {
     this.index = cpu.index;
     this.kickAddress = cpu.state.memory.pointer + Offset.KICK;
   }
-  run(deadline: number | undefined, limit?: number, exact?: boolean): void { this.#cpu.run(deadline, limit, exact); }
+  run(deadline: number | undefined, limit?: number, exact?: boolean): void {
+    this.#cpu.napsUntil = undefined;
+    this.#cpu.run(deadline, limit, exact);
+  }
   completeRead(lo: number, hi: number): void { this.#cpu.answer(lo, hi); }
   completeWrite(): void {
     if (this.exit.kind === "call") this.#cpu.advance();
@@ -45,7 +50,8 @@ export class SoftwareVcpu implements Vcpu {
   timerDue(): number | undefined {
     const virtual = this.#cpu.masked.virtual ? undefined : timerDue(this.#cpu, "virtual");
     const physical = this.#cpu.masked.physical ? undefined : timerDue(this.#cpu, "physical");
-    return virtual === undefined ? physical : physical === undefined ? virtual : Math.min(virtual, physical);
+    const least = Math.min(virtual ?? NEVER, physical ?? NEVER, this.#cpu.napsUntil ?? NEVER);
+    return least === NEVER ? undefined : least;
   }
   reset(pc: number, x0: number): void {
     const cpu = this.#cpu;

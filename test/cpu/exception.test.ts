@@ -233,10 +233,41 @@ describe("WFI and WFE", () => {
   test("at EL0 without SCTLR.nTWI it traps with class 1", () => {
     core.msr("SCTLR_EL1", SCTLR & ~nTWI).enter(Mode.EL0t).run(asm => asm.wfi());
     expect([core.ec, core.iss, core.get("ELR_EL1")]).toEqual([EC.wf, 0x1e0_0000, AT_CODE]);
-    core.enter(Mode.EL0t).run(asm => asm.WFE({}));
+    core.enter(Mode.EL0t);
+    core.cpu.x[Offset.EVENT / 4] = 0; // or it would not wait, and not trap
+    core.run(asm => asm.WFE({}));
     expect([core.ec, core.iss]).toEqual([EC.wf, 0x1e0_0001]);
     core.msr("SCTLR_EL1", SCTLR | nTWI).enter(Mode.EL0t).run(asm => asm.wfi());
     expect(core.exit.kind).toBe("wfi");
+  });
+});
+
+describe("the event register", () => {
+  const wfe = (): string => {
+    core.run(asm => asm.WFE({}));
+    return core.exit.kind;
+  };
+  test("WFE waits unless an event was sent; it takes one", () => {
+    core.cpu.x[Offset.EVENT / 4] = 0;
+    expect(wfe()).toBe("wfi");
+    for (const send of ["SEV", "SEVL"] as const) {
+      core.run(asm => asm[send]({}));
+      expect([wfe(), wfe()]).toEqual(["budget", "wfi"]);
+    }
+  });
+  test("an exception's return is an event; an interrupt that is pending, masked or not, ends the wait", () => {
+    core.cpu.x[Offset.EVENT / 4] = 0;
+    core.set("ELR_EL1", AT_CODE);
+    core.set("SPSR_EL1", 0x3c5);
+    core.run(asm => asm.ERET({}));
+    expect([wfe(), wfe()]).toEqual(["budget", "wfi"]);
+    core.cpu.x[Offset.LINES / 4] = 1;
+    expect(wfe()).toBe("budget");
+  });
+  test("a core that holds an address exclusively is not put to sleep: a store of another core is its event", () => {
+    core.cpu.x[Offset.EVENT / 4] = 0;
+    core.cpu.x[Offset.EXCL_VALID / 4] = 1;
+    expect(wfe()).toBe("budget");
   });
 });
 

@@ -54,7 +54,7 @@ export function debianRoot(log: (line: string) => void = () => {}): DebianRoot {
   const cache = join(hvHome(), "debian", "root"), directory = join(cache, recipe);
   const made = { image: join(directory, "root.img"), kernel: join(directory, "vmlinuz"), initrd: join(directory, "initrd.img") };
   if (existsSync(directory)) return made;
-  ensureDebianPackages(["mmdebstrap", "qemu-user-static", "e2fsprogs"]);
+  ensureDebianPackages(["mmdebstrap", "arch-test", "qemu-user-static", "e2fsprogs"]);
   mkdirSync(cache, { recursive: true });
   const place = mkdtempSync(join(cache, "making-"));
   chmodSync(place, 0o755);

@@ -108,6 +108,7 @@ export class Cpu {
   trapped: ReadonlySet<number> = NOTHING;
   /** An exit was made for it and the machine has not unmasked it yet. */
   readonly masked: Record<TimerName, boolean> = { virtual: false, physical: false, pmu: false };
+  /** A WFE waits until then. */ napsUntil: number | undefined;
   /** Off in differential tests: every instruction then runs its reference handler. */
   useHotForms = true;
   /** BRK leaves the guest with a `debug` exit. */

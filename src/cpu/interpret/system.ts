@@ -18,6 +18,9 @@ const bit = (cpu: Cpu, n: number): boolean => (((cpu.x[SCTLR] as number) >>> n) 
 const UMA = 9, DZE = 14, NTWI = 16, NTWE = 18, UCI = 26;
 
 const YIELD = 1;
+const EVENT = Offset.EVENT / 4;
+/** Naps a second of a core that waits for an event: WFE may end for no reason, and so it does before long, as with the event stream. */
+const NAPS = 10_000;
 /** Somebody waits for another core: in turn, so that one has its turn now. Alone there is nobody to wait for. */
 function turnOver(cpu: Cpu): Result {
   if (cpu.domain?.crowded === true) cpu.domain.relax();
@@ -246,8 +249,17 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
 
   HINT: (cpu, f) => (f.k === 0 && f.p === YIELD ? turnOver(cpu) : Next),
   WFE: cpu => {
+    if (cpu.x[EVENT] !== 0) {
+      cpu.x[EVENT] = 0;
+      return Next;
+    }
     if (cpu.el === 0 && !bit(cpu, NTWE)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20) | 1);
-    return turnOver(cpu); // the event register may always be set: a WFE that does not wait is correct
+    // one that waits for a store to what it has loaded exclusively only gives its turn away: nobody tells it of that store
+    if (cpu.x[Offset.LINES / 4] !== 0 || cpu.x[Offset.EXCL_VALID / 4] !== 0) return turnOver(cpu);
+    cpu.napsUntil = cpu.clock.ticks() + cpu.clock.frequency / NAPS;
+    cpu.advance();
+    cpu.exit.kind = "wfi";
+    return Stop;
   },
   WFI: cpu => {
     if (cpu.el === 0 && !bit(cpu, NTWI)) return enterException(cpu, EC.wf, (1 << 24) | (14 << 20));
@@ -256,8 +268,15 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
     cpu.exit.kind = "wfi";
     return Stop;
   },
-  SEV: () => Next,
-  SEVL: () => Next,
+  SEV: cpu => {
+    for (const peer of cpu.peers) {
+      peer.x[EVENT] = 1;
+      if (peer !== cpu) peer.napsUntil = 0;
+    }
+    cpu.domain?.event();
+    return Next;
+  },
+  SEVL: cpu => { cpu.x[EVENT] = 1; return Next; },
 
   CLREX: cpu => {
     cpu.x[Offset.EXCL_VALID / 4] = 0;

@@ -110,13 +110,8 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (t.shared) t.asm.pause();
     return t.alone; // YIELD gives the turn to another core
   },
-  WFE: t => {
-    if (t.el !== 1 || !t.alone) return false; // EL0's may trap
-    if (t.shared) t.asm.pause();
-    return true;
-  },
-  WFI: interpreted,
-  SEV: () => true, SEVL: () => true,
+  WFE: interpreted, WFI: interpreted, SEV: interpreted,
+  SEVL: t => t.asm.storeImm(0, rbp, disp(Offset.EVENT), 1),
   CLREX: t => t.asm.storeImm(0, rbp, disp(Offset.EXCL_VALID), 0),
   // one core at a time and x86 order need nothing; else what x86 lets pass is a load before an earlier store
   DSB: t => {

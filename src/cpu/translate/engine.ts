@@ -83,7 +83,7 @@ const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
 /** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
 const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
 const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?)$/;
-const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEV|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
+const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 /** Unless other cores have to be waited for. */
 const KEEPS_ALONE = /^DSB$/;
 /** With UAO these may do as EL1. */
