@@ -25,7 +25,7 @@ function run(command: readonly string[]): { stdout: string; stderr: string } {
   return { stdout: done.stdout.toString(), stderr: done.stderr.toString() };
 }
 
-ensureDebianPackages(["mmdebstrap", "qemu-user-static"]);
+ensureDebianPackages(["mmdebstrap", "arch-test", "qemu-user-static"]);
 const place = mkdtempSync(join(tmpdir(), "hv-userland-")), root = join(place, "root");
 let mounted = false, registered = false;
 try {
