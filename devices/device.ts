@@ -45,6 +45,8 @@ export interface Alarm {
 export interface GuestMemory {
   /** True when all of these bytes lie in RAM. */
   contains(gpa: number, length: number): boolean;
+  /** These bytes themselves, to be written at once and never kept; undefined: they do not lie in RAM in one piece. */
+  stretch?(gpa: number, length: number): Uint8Array | undefined;
   /** Copies guest bytes out; false when any byte lies outside RAM (then nothing is copied). */
   read(gpa: number, into: Uint8Array): boolean;
   /** Copies bytes into the guest; false when any byte would lie outside RAM (then nothing is copied). */

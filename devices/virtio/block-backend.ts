@@ -10,6 +10,8 @@ export interface BlockBackend {
   /** Bytes, a multiple of 512. */
   readonly size: number;
   readonly readOnly: boolean;
+  /** A read is done when `read` returns: it may go to the driver's memory itself, with no byte that comes late. */
+  readonly readsAtOnce?: boolean;
   read(at: number, into: Uint8Array, done: BlockDone): void;
   write(at: number, from: Uint8Array, done: BlockDone): void;
   /** Done when everything written before will outlive a power cut. */

@@ -29,6 +29,8 @@ const SEGMENT_MAX = 1024 * 1024;
 const REQUEST_MAX = 64 * 1024 * 1024;
 /** Bytes moved at a time. */
 const PIECE = 128 * 1024;
+/** From how many bytes in one place on a read goes straight there. */
+const DIRECT = 32 * 1024;
 /** Discard and write zeroes, at most so many sectors in one request: what is not unmapped has to be written. */
 const RANGE_SECTORS = 64 * 1024 * 1024 / SECTOR;
 
@@ -141,11 +143,11 @@ export class VirtioBlock implements VirtioDevice {
       this.#spare.push(buffer);
       this.#done(queue, chain, error, write ? 0 : length);
     };
-    const piece = (): Uint8Array => buffer.subarray(0, Math.min(PIECE, length - moved));
+    let direct: Uint8Array | undefined, part = buffer;
     const took = (error: BlockError | undefined): void => {
       if (error !== undefined || !chain.live) return end(error);
-      if (!write) chain.write(moved, piece());
-      moved += piece().length;
+      if (!write && direct === undefined) chain.write(moved, part);
+      moved += part.length;
       arrived = true;
       if (!running) go();
     };
@@ -154,10 +156,12 @@ export class VirtioBlock implements VirtioDevice {
       for (;;) {
         if (moved === length) return end(undefined);
         arrived = false;
-        if (write) {
-          chain.read(HEADER + moved, piece());
-          backend.write(at + moved, piece(), took);
-        } else backend.read(at + moved, piece(), took);
+        if (!write && backend.readsAtOnce === true) direct = chain.stretch(moved, DIRECT, length - moved);
+        part = direct ?? buffer.subarray(0, Math.min(PIECE, length - moved));
+        if (write) { // a copy: the driver may change it meanwhile
+          chain.read(HEADER + moved, part);
+          backend.write(at + moved, part, took);
+        } else backend.read(at + moved, part, took);
         if (!arrived) break;
       }
       running = false;

@@ -41,6 +41,15 @@ export class Chain {
   write(offset: number, from: Uint8Array): boolean {
     return this.live && offset + from.length <= this.writableLength && this.#move(this.writable, offset, from, true);
   }
+  /** The driver's memory where one buffer of the writable part goes on from `offset` for `least` bytes or more, up to `most`; to be written at once. */
+  stretch(offset: number, least: number, most: number): Uint8Array | undefined {
+    let skip = offset;
+    for (const { at, length } of this.writable) {
+      if (skip < length) return this.live && length - skip >= least ? this.#memory.stretch?.(at + skip, Math.min(most, length - skip)) : undefined;
+      skip -= length;
+    }
+    return undefined;
+  }
   #move(segments: readonly Segment[], offset: number, bytes: Uint8Array, write: boolean): boolean {
     let skip = offset, done = 0;
     for (const { at, length } of segments) {

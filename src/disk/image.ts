@@ -41,6 +41,7 @@ export function flushNow(image: DiskImage): void {
 export class ImageBackend implements BlockBackend {
   readonly size: number;
   readonly readOnly: boolean;
+  readonly readsAtOnce = true;
   readonly #image: DiskImage;
   /** Flushes asked for that have not begun. One that has begun may not hold what was written since. */
   #waiting: BlockDone[] = [];

@@ -23,6 +23,11 @@ export class Ram implements GuestMemory {
     this.#pieces(gpa, into.length, (window, at, from, length) => into.set(window.subarray(at, at + length), from));
     return true;
   }
+  stretch(gpa: number, length: number): Uint8Array | undefined {
+    if (!this.contains(gpa, length)) return undefined;
+    const offset = gpa - this.base, at = offset % WINDOW, window = this.#windows[Math.floor(offset / WINDOW)] as Uint8Array;
+    return at + length <= window.length ? window.subarray(at, at + length) : undefined;
+  }
   write(gpa: number, from: Uint8Array): boolean {
     if (!this.contains(gpa, from.length)) return false;
     this.#pieces(gpa, from.length, (window, at, start, length) => window.set(from.subarray(start, start + length), at));

@@ -30,6 +30,7 @@ export class TestMemory implements GuestMemory {
     this.bytes.set(from, gpa - this.base);
     return true;
   }
+  stretch(gpa: number, length: number): Uint8Array | undefined { return this.contains(gpa, length) ? this.bytes.subarray(gpa - this.base, gpa - this.base + length) : undefined; }
   u16(gpa: number): number { return this.view.getUint16(gpa - this.base, true); }
   put16(gpa: number, value: number): void { this.view.setUint16(gpa - this.base, value, true); }
   u32(gpa: number): number { return this.view.getUint32(gpa - this.base, true); }
