@@ -54,7 +54,7 @@ const command: CommandDef<typeof args> = defineCommand({
     parseTrace(given.trace);
     parseNets(rawArgs, { deterministic: given.deterministic });
     const pci = parseTransport(given.transport) === "pci";
-    const accelerator = chooseAccelerator(given.accel).name, its = accelerator === "software", pmu = its, gic = gicVersion(accelerator, parseGic(given.gic), parseCpus(given.cpus));
+    const accelerator = chooseAccelerator(given.accel).name, software = accelerator === "software", its = software, pmu = software, gic = gicVersion(accelerator, parseGic(given.gic), parseCpus(given.cpus));
     if (format === "dtb" && given.output === undefined && process.stdout.isTTY === true) {
       throw new Failure("HV-USAGE-FORMAT", "--format dtb: a blob is nothing for a terminal", { hint: "name a file with -o" });
     }

@@ -271,7 +271,7 @@ export const interpretSystem: Handlers<typeof system, Cpu, Result> = {
   SEV: cpu => {
     for (const peer of cpu.peers) {
       peer.x[EVENT] = 1;
-      if (peer !== cpu) peer.napsUntil = 0;
+      if (peer.napsUntil !== undefined) peer.napsUntil = 0; // it is in a WFE: who is in a WFI sleeps on
     }
     cpu.domain?.event();
     return Next;
