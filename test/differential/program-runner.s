@@ -160,7 +160,7 @@ stack_t:
     .quad signal_stack, 0, 0x10000
 signals:
     .word 0
-    .balign 4096
+    .balign 65536              // what lies below is the reach of a pointer that a loop counts down
 record:                     // its memory lies in the middle of room that write-back may wander through
     .space RECORD
     .space 0x10000

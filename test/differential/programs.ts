@@ -46,7 +46,7 @@ const NOP = 0xd503_201f;
 
 export function buildRunner(): string {
   const out = join(mkdtempSync(join(tmpdir(), "hv-programs-")), "runner");
-  const built = Bun.spawnSync([CC, "-nostdlib", "-static", "-Wl,-N", "-Wl,--build-id=none", `-Wl,--section-start=.block=0x${BLOCK.toString(16)}`, "-Wl,--section-start=.data=0x5ff000",
+  const built = Bun.spawnSync([CC, "-nostdlib", "-static", "-Wl,-N", "-Wl,--build-id=none", `-Wl,--section-start=.block=0x${BLOCK.toString(16)}`, "-Wl,--section-start=.data=0x5f0000",
     "-o", out, join(import.meta.dir, "program-runner.s")]);
   if (built.exitCode !== 0) throw new Error(built.stderr.toString());
   return out;
