@@ -6,7 +6,7 @@ import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
 import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
 import { SleepWatch } from "./hypervisor/hvf-clock.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
-import { edenGC } from "bun:jsc";
+import { Garbage } from "./garbage.ts";
 import { serveSoftwareVcpu, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
 import { serveKvmVcpu, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { watch } from "./hypervisor/kick.ts";
@@ -45,7 +45,7 @@ addEventListener("message", event => {
     case "kvm kick": kickKvm(data); break;
     case "vcpu": serveHvfVcpu(data); break;
     case "kvm vcpu": serveKvmVcpu(data); break;
-    case "software vcpu": serveSoftwareVcpu(data, edenGC); break;
+    case "software vcpu": serveSoftwareVcpu(data, new Garbage()); break;
     default: data satisfies never;
   }
   process.exit();

@@ -1,8 +1,8 @@
 // src/machine-thread.ts — the thread in which a machine lives: the entry of a Worker. It owns every device and the guest.
 // It blocks: in the guest, or on the doorbell. Messages are taken from a port between two exits, never by its event loop.
-import { edenGC, fullGC } from "bun:jsc";
 import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { ExitCode, Failure } from "./failure.ts";
+import { Garbage } from "./garbage.ts";
 import type { Exit, Vm } from "./hypervisor/backend.ts";
 import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
@@ -29,13 +29,6 @@ import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome
 import { formatSize, hex } from "./units.ts";
 
 const TRACE_BATCH = 16 * 1024;
-/**
- * Guest RAM counts as memory of the JavaScript heap, which would make the collector wait for as much garbage again: it is
- * called by hand. Young objects often (1 to 2 ms), everything seldom (15 ms).
- */
-const COLLECT_MS = 20;
-const COLLECTS_PER_FULL = 20;
-const COLLECTS_BEFORE_REST = 10;
 /** The longest sleep: a lost ring would cost no more than this. */
 const LONGEST_SLEEP_MS = 1000;
 
@@ -67,8 +60,7 @@ class MachineThread implements MachineHost {
   #released = false;
   #ended = false;
   #waitingTold = 0;
-  #collected = 0;
-  #collections = 0;
+  readonly #garbage: Garbage = new Garbage();
   readonly #random: (into: Uint32Array) => void;
 
   constructor(start: StartMessage, port: MessagePort) {
@@ -245,21 +237,10 @@ class MachineThread implements MachineHost {
   poll(): void {
     if (Atomics.load(this.#bell, Bell.doorbell) !== this.#rings) this.#takeMessages();
     if (Atomics.load(this.#bell, Bell.unwritten) > UNWRITTEN_LIMIT) this.#waitForWriter();
-    this.#collect();
-  }
-  #collect(): void {
-    const now = this.#clock.ticks();
-    if (now - this.#collected < COLLECT_MS * (this.#clock.frequency / 1000)) return;
-    this.#collected = now;
-    if (++this.#collections >= COLLECTS_PER_FULL) this.#collectAll();
-    else edenGC();
-  }
-  #collectAll(): void {
-    fullGC();
-    this.#collections = 0;
+    this.#garbage.look(this.#machine.churn);
   }
   wait(deadline: number | undefined, idle: boolean): void {
-    if (idle && this.#collections >= COLLECTS_BEFORE_REST) this.#collectAll(); // after work, before rest: now it disturbs nobody
+    if (idle) this.#garbage.rest();
     const look = idle ? this.#serial.idle() : undefined;
     this.#flushTrace();
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
@@ -268,7 +249,6 @@ class MachineThread implements MachineHost {
     this.#backend.resting();
     const woken = Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms) !== "timed-out";
     if (this.#clock instanceof InstructionClock && !woken && until !== undefined) this.#clock.skipTo(Math.min(until, from + Math.ceil(ms * (this.#clock.frequency / 1000))));
-    this.#collected += this.#clock.ticks() - from; // rest makes no garbage
   }
   random(into: Uint32Array): void { this.#random(into); }
 

@@ -4,6 +4,8 @@
 export interface TranslationListener {
   /** As `execute` in hot.ts. */
   execute(limit: number, exact: boolean): number;
+  /** How often it came out, and how many instructions it has translated: what may have left garbage. */
+  readonly churn: number;
   flushAll(): void;
   flushNonGlobal(): void;
   /** TTBR0_EL1 or the ASID changed. */

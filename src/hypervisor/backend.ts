@@ -105,6 +105,8 @@ export interface Vcpu {
   systemRegister(name: string): bigint | undefined;
   /** Instructions executed so far; NaN when the backend does not count. */
   readonly instructions: number;
+  /** Grows with what this thread's JavaScript has done inside of `run`, by one for what may leave an object or two behind. */
+  readonly churn: number;
   /** BRK leaves the guest with a `debug` exit. */
   debugExits: boolean;
   /** Called for every system register access, when set. */

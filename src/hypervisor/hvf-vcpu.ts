@@ -460,6 +460,7 @@ export class HvfVcpu implements Vcpu {
   }
   /** The hardware does not tell. */
   get instructions(): number { return NaN; }
+  readonly churn: number = 0; // its exits are all there is
   get debugExits(): boolean { return this.#debugExits; }
   set debugExits(on: boolean) {
     this.#debugExits = on;

@@ -463,6 +463,7 @@ export class KvmVcpu implements Vcpu {
     }
   }
   get instructions(): number { return NaN; }
+  readonly churn: number = 0; // its exits are all there is
   get debugExits(): boolean { return this.#debugExits; }
   set debugExits(on: boolean) {
     this.#debugExits = on;

@@ -231,6 +231,7 @@ export class RemoteVcpu implements Vcpu {
     return this.#box.w[W.flag] === 0 ? undefined : this.#box.pair(W.registers);
   }
   get instructions(): number { return this.#box.f[F.instructions] as number; }
+  readonly churn: number = 0; // it is another thread's
   get debugExits(): boolean { return this.#debugExits; }
   set debugExits(on: boolean) {
     this.#debugExits = on;

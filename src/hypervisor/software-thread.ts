@@ -65,8 +65,8 @@ export interface SoftwareVcpuMessage {
   readonly codeLines: number;
   readonly memory: readonly { readonly base: number; readonly pointer: number; readonly size: number; readonly readOnly: boolean }[];
 }
-/** The life of that thread. `collect`: gives young garbage back (guest memory counts as the heap's, which makes the collector wait). */
-export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => void): void {
+/** The life of that thread. `garbage` is told after every run what may have left some. */
+export function serveSoftwareVcpu(message: SoftwareVcpuMessage, garbage: { look(churn: number): void }): void {
   const domain = new Domain(message.cpus, message.index, message.domain, message.crowded ? yieldProcessor : undefined);
   serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
     const memory = new MemoryMap(), peers: Cpu[] = [];
@@ -76,7 +76,7 @@ export function serveSoftwareVcpu(message: SoftwareVcpuMessage, collect: () => v
     peers.push(cpu);
     cpu.engine = Engine.create(cpu);
     if (cpu.engine === undefined) throw new Error("this host refuses generated code to a second thread");
-    return new ThreadVcpu(cpu, message.gicv3, domain, collect);
+    return new ThreadVcpu(cpu, message.gicv3, domain, garbage);
   }, () => domain.kick(0)); // which the machine's thread may be running
 }
 
@@ -98,22 +98,17 @@ export class DomainVcpu extends SoftwareVcpu {
   }
 }
 
-const COLLECT_MS = 100;
 /** One in a thread of its own. */
 class ThreadVcpu extends DomainVcpu implements OwnedVcpu {
   readonly id = 0;
-  readonly #collect: () => void;
-  #collected = performance.now();
-  constructor(cpu: Cpu, gicv3: boolean, domain: Domain, collect: () => void) {
+  readonly #garbage: { look(churn: number): void };
+  constructor(cpu: Cpu, gicv3: boolean, domain: Domain, garbage: { look(churn: number): void }) {
     super(cpu, gicv3, domain);
-    this.#collect = collect;
+    this.#garbage = garbage;
   }
   override run(deadline: number | undefined): void {
     super.run(deadline);
-    const now = performance.now();
-    if (now - this.#collected < COLLECT_MS) return;
-    this.#collected = now;
-    this.#collect();
+    this.#garbage.look(this.churn);
   }
   /** They are the machine's to write. */
   override setLines(): void {}

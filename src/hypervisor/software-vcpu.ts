@@ -11,6 +11,8 @@ import type { Registers, Vcpu } from "./backend.ts";
 const big = (cpu: Cpu, word: number): bigint =>
   (BigInt((cpu.x[word + 1] as number) >>> 0) << 32n) | BigInt((cpu.x[word] as number) >>> 0);
 
+/** Of so many instructions the interpreter leaves garbage with one. */
+const CHURNING = 512;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class SoftwareVcpu implements Vcpu {
@@ -85,6 +87,7 @@ export class SoftwareVcpu implements Vcpu {
     return name in slot ? big(this.#cpu, slot[name as SysRegName] / 4) : undefined;
   }
   get instructions(): number { return this.#cpu.executed; }
+  get churn(): number { return this.#cpu.engine?.churn ?? this.#cpu.executed / CHURNING; }
   get debugExits(): boolean { return this.#cpu.debugExits; }
   set debugExits(on: boolean) { this.#cpu.debugExits = on; }
   get onSysreg(): Vcpu["onSysreg"] { return this.#cpu.onSysreg; }

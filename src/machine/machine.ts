@@ -246,6 +246,13 @@ export class Machine {
     return { cpus, ramSize, pmu: this.#vm.pmu, gic: this.gicVersion, pci: transport === "pci", its: this.gic instanceof Gicv3 && this.gic.its !== undefined };
   }
   get backend(): string { return this.#vm.backend; }
+  /** Grows with what may leave garbage in this thread: exits, and what the cores say. */
+  get churn(): number {
+    let sum = this.#served;
+    for (const { vcpu } of this.#cores) sum += vcpu.churn;
+    return sum;
+  }
+  #served = 0;
   /** The last exits, oldest first. */
   get history(): readonly string[] {
     const h = this.#history;
@@ -421,6 +428,7 @@ export class Machine {
 
   #serve(core: Core, exit: Exit): void {
     const { vcpu } = core;
+    this.#served++;
     if (exit.kind !== "budget" && exit.kind !== "canceled") {
       this.exits.set(exit.kind, (this.exits.get(exit.kind) ?? 0) + 1);
       this.tracer.exits?.(vcpu.index, exit);

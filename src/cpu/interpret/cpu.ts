@@ -38,7 +38,7 @@ export interface Instruction extends Encoding {
 }
 
 /** Instructions between two looks at the clock and the kick flag. */
-const SLICE = 16384;
+const SLICE = 4096;
 /** The same for generated code. */
 const ENGINE_SLICE = 131072;
 /** Equals no address whose bits 11..2 were cleared. */

@@ -76,6 +76,8 @@ const TCR_A1 = 1 << 22;
 const MAX_CONTEXT = 0xfffe;
 /** What the common code leaves in eax for an indirect jump that missed; PC is in the state. */
 const INDIRECT = -1;
+/** Instructions of generated code that take as long as an exit, or as the translation of one instruction: about, and rather too many. */
+const EXIT_CHARGE = 64, TRANSLATED_CHARGE = 256;
 /** What it leaves there after a fault of the host. */
 const FAULT = -2;
 
@@ -122,9 +124,12 @@ export class Engine {
   readonly #blocks = new BlockTable();
   /** Counts wipes: a block or resume point of an earlier one is gone. */
   #generation = 0;
+  /** What was translated since the budget was charged with it. */
+  #charge = 0;
   /** For tests and Ctrl-A s. */
   translated = 0;
   exits = 0;
+  get churn(): number { return this.exits + this.translated; }
 
   private constructor(cpu: Cpu, code: CodeMemory, blockLimit: number, features: HostFeatures) {
     this.#cpu = cpu;
@@ -248,7 +253,10 @@ export class Engine {
     x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp : Ready.simd);
   }
 
-  /** As `execute` of the interpreter: up to `limit` instructions, or up to a block that has more; returns how many. */
+  /**
+   * As `execute` of the interpreter: up to `limit` instructions, or up to a block that has more; returns how many. Unless `exact`, fewer
+   * where they take long: what TypeScript does is charged to the budget, so that a timer is looked at in time.
+   */
   execute(limit: number, exact: boolean): number {
     const cpu = this.#cpu;
     const { x, state } = cpu;
@@ -256,11 +264,12 @@ export class Engine {
     const sites = this.#sites;
     cpu.stopped = false;
     x[BUDGET] = limit;
-    let host = -1;
+    let host = -1, end = limit; // the budget at which nothing was executed
+    this.#charge = 0;
     for (;;) {
       if (host < 0) {
-        if ((x[BUDGET] as number) <= 0 || cpu.debug.armed) return limit - (x[BUDGET] as number);
-        cpu.progress = limit - (x[BUDGET] as number);
+        if ((x[BUDGET] as number) <= 0 || cpu.debug.armed) return end - (x[BUDGET] as number);
+        cpu.progress = end - (x[BUDGET] as number);
         if ((x[LINES] as number) !== 0) takeInterrupt(cpu);
         cpu.progress++; // when it fails that counts
         host = this.#find();
@@ -281,6 +290,12 @@ export class Engine {
       x[NZCV] = ((f & 0x8000) << 16) | ((f & 0x4000) << 16) | ((~f & 0x100) << 21) | ((f & 1) << 28);
       host = -1;
       this.exits++;
+      if (!exact) {
+        const charge = this.#charge + EXIT_CHARGE;
+        this.#charge = 0;
+        end -= charge;
+        x[BUDGET] = (x[BUDGET] as number) - charge;
+      }
       if (site === FAULT) throw this.#crash();
       if (site === INDIRECT) {
         // PC as a branch to that address sets it: a tag is removed
@@ -292,14 +307,14 @@ export class Engine {
       x[PC + 1] = (x[CODE_BASE + 1] as number) + (sites.hi[site] as number) + (at > 0xffff_ffff ? 1 : 0);
       switch (sites.kind[site]) {
         case SiteKind.budget: {
-          const needed = sites.left[site] as number, left = (x[BUDGET] as number) + needed;
+          const needed = sites.left[site] as number, left = (x[BUDGET] as number) + needed, done = end - left;
           x[BUDGET] = left;
-          if (left <= 0 || left >= needed || (!exact && left < limit)) return limit - left; // enough left: it was poked
+          if (left >= needed || (done > 0 && (left <= 0 || !exact))) return done; // enough left: it was poked
           // fewer left than the block has: one by one
-          cpu.progressBefore = limit - left;
-          const n = execute(cpu, left);
+          cpu.progressBefore = done;
+          const n = execute(cpu, limit - done);
           cpu.progressBefore = 0;
-          return limit - left + n;
+          return done + n;
         }
         case SiteKind.interpret:
         case SiteKind.unready: {
@@ -308,7 +323,7 @@ export class Engine {
           const word = sites.word[site] as number;
           const op = cpu.handlerOf(word);
           const generation = this.#generation;
-          cpu.progress = limit - budget;
+          cpu.progress = end - budget;
           const result = op.run(cpu, op.f);
           if (result === Next) {
             cpu.advance();
@@ -320,7 +335,7 @@ export class Engine {
             x[BUDGET] = budget + 1; // it did not happen yet
             cpu.stopped = true;
             cpu.describe(word);
-            return limit - (x[BUDGET] as number);
+            return end - (x[BUDGET] as number);
           }
           x[BUDGET] = budget;
           break;
@@ -330,7 +345,7 @@ export class Engine {
           break;
         default: { // a link
           const generation = this.#generation;
-          cpu.progress = limit - (x[BUDGET] as number) + 1; // when it fails that counts
+          cpu.progress = end - (x[BUDGET] as number) + 1; // when it fails that counts
           const found = this.#find();
           if (found < 0) x[BUDGET] = (x[BUDGET] as number) - 1;
           if (found >= 0 && generation === this.#generation) this.#link(site, found);
@@ -401,6 +416,7 @@ export class Engine {
       this.#pooled += n + looks;
       block = blocks.add(key, ownLo, ownHi, start, words, n, looks);
       this.translated += n;
+      this.#charge += n * TRANSLATED_CHARGE;
     }
     const { at, entries } = JUMP[el] as { at: number; entries: number };
     const slot = at + ((lo >>> 2) & (entries - 1)) * 4;
