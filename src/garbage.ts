@@ -5,7 +5,7 @@
 import { edenGC, fullGC, heapSize } from "bun:jsc";
 
 /** Churn (see Vcpu) after which young objects are collected, 1 ms or so; not again within, and at the latest after so many ms. */
-const ENOUGH = 30_000, SOON_MS = 20, LATE_MS = 2000;
+const ENOUGH = 100_000, SOON_MS = 20, LATE_MS = 2000;
 /** Everything is collected, 10 to 25 ms, when so many bytes have outlived collections; and before a rest, after so many of them. */
 const OLD = 16 * 1024 * 1024, BEFORE_REST = 10;
 

@@ -46,7 +46,7 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
         const clock = new SharedClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
-        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, crowded: start.cpus > navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock }, features);
+        const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, processors: navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock }, features);
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
       }
       const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic, undefined, features);

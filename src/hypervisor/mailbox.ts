@@ -32,12 +32,14 @@ const Command = { none: 0, run: 1, reset: 2, registers: 3, setRegister: 4, syste
 const Reply = { none: 0, read: 1, write: 2, undefined: 3, abort: 4 } as const;
 const Phase = { starting: 0, there: 1, failed: 2 } as const;
 const Flag = { write: 1, syndromeValid: 2, signExtend: 4, sixtyFour: 8 } as const;
-const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault"];
+const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault", "turn"];
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 const bitOf = (timer: TimerName): number => 1 << TIMERS.indexOf(timer);
 const START_MS = 10_000;
 /** Looks for the next command before the thread sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
 const SPINS = 2000;
+/** A vCPU keeps its seat that long for an answer: the machine's thread needs a processor to give it. */
+const BRIEFLY_MS = 2;
 
 class Box {
   readonly w: Int32Array;
@@ -267,7 +269,11 @@ export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () 
   Atomics.store(w, W.phase, Phase.there);
   Atomics.notify(w, W.phase);
   for (let spins = 0; ; spins = 0) {
-    if (vcpu.exit.kind !== "wfi") while (spins++ < SPINS && Atomics.load(w, W.command) === Command.none);
+    if (vcpu.exit.kind !== "wfi") {
+      while (spins++ < SPINS && Atomics.load(w, W.command) === Command.none);
+      if (vcpu.rest !== undefined) Atomics.wait(w, W.command, Command.none, BRIEFLY_MS);
+    }
+    if (Atomics.load(w, W.command) === Command.none) vcpu.rest?.();
     Atomics.wait(w, W.command, Command.none);
     const command = Atomics.load(w, W.command);
     if (command === Command.none) continue;

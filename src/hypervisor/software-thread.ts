@@ -12,6 +12,7 @@ import { hear } from "../cpu/hear.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
 import { instructions } from "../cpu/interpret/instructions.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
+import { Seats } from "../cpu/seats.ts";
 import { Offset } from "../cpu/state.ts";
 import { Engine } from "../cpu/translate/engine.ts";
 import { RemoteVcpu, serveVcpu, type OwnedVcpu } from "./mailbox.ts";
@@ -52,8 +53,9 @@ export interface SoftwareVcpuMessage {
   readonly index: number;
   readonly cpus: number;
   readonly gicv3: boolean;
-  /** There are more cores than processors. */
-  readonly crowded: boolean;
+  /** The host's processors, and, if there are more cores, their seats. */
+  readonly processors: number;
+  readonly seats: SharedArrayBuffer | undefined;
   readonly mailbox: SharedArrayBuffer;
   readonly bell: SharedArrayBuffer;
   readonly domain: SharedArrayBuffer;
@@ -65,10 +67,18 @@ export interface SoftwareVcpuMessage {
   readonly codeLines: number;
   readonly memory: readonly { readonly base: number; readonly pointer: number; readonly size: number; readonly readOnly: boolean }[];
 }
+/** A core's way to the others. `ring`: it is the turn of core 0, in the machine's thread. */
+export function joinDomain(index: number, { cpus, processors, seats }: { readonly cpus: number; readonly processors: number; readonly seats: SharedArrayBuffer | undefined }, shared: SharedArrayBuffer | undefined, ring: () => void): Domain {
+  if (seats === undefined) return new Domain(cpus, index, shared);
+  return new Domain(cpus, index, shared, yieldProcessor, new Seats(index, { cpus, processors, ring }, seats));
+}
 /** The life of that thread. `garbage` is told after every run what may have left some. */
 export function serveSoftwareVcpu(message: SoftwareVcpuMessage, garbage: { look(churn: number): void }): void {
-  const domain = new Domain(message.cpus, message.index, message.domain, message.crowded ? yieldProcessor : undefined);
-  serveVcpu(message.mailbox, new Int32Array(message.bell), () => {
+  const bell = new Int32Array(message.bell), domain = joinDomain(message.index, message, message.domain, () => {
+    Atomics.add(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  });
+  serveVcpu(message.mailbox, bell, () => {
     const memory = new MemoryMap(), peers: Cpu[] = [];
     for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
     memory.codeLines.share(message.codeLines, memory.views.length);
@@ -89,13 +99,19 @@ export class DomainVcpu extends SoftwareVcpu {
     domain.join({ hear: (request, lo, hi, page) => hear(cpu, request, lo, hi, page) }, cpu.state.memory);
   }
   override run(deadline: number | undefined, limit?: number): void {
+    if (!this.#domain.sit()) {
+      this.exit.kind = this.index === 0 ? "turn" : "canceled";
+      return;
+    }
     this.#domain.enter();
     try {
       super.run(deadline, limit, false);
     } finally {
       this.#domain.leave();
     }
+    if (this.exit.kind === "turn") this.rest();
   }
+  rest(): void { this.#domain.stand(); }
 }
 
 /** One in a thread of its own. */

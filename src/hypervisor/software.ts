@@ -1,6 +1,5 @@
 // src/hypervisor/software.ts — the software CPU as a backend: guest RAM in native memory, cores run by the interpreter.
 import type { Clock } from "../../devices/device.ts";
-import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { DEFAULT_FEATURES, type Features } from "../cpu/features.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
@@ -9,10 +8,11 @@ import { warmUp } from "../cpu/interpret/warm-up.ts";
 import { Engine } from "../cpu/translate/engine.ts";
 import { Domain, Request } from "../cpu/domain.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
+import { Seats } from "../cpu/seats.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { RamWindows, RomBytes, Vcpu, Vm } from "./backend.ts";
 import type { RemoteVcpu } from "./mailbox.ts";
-import { DomainVcpu, remoteSoftwareVcpu, SharedClock, type SoftwareVcpuMessage } from "./software-thread.ts";
+import { DomainVcpu, joinDomain, remoteSoftwareVcpu, SharedClock, type SoftwareVcpuMessage } from "./software-thread.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
@@ -21,8 +21,8 @@ export type EngineChoice = "auto" | "translator" | "interpreter";
 /** What cores need to run at the same time, in threads. */
 export interface SoftwareThreads {
   readonly cpus: number;
-  /** There are more of them than processors. */
-  readonly crowded: boolean;
+  /** Of the host. */
+  readonly processors: number;
   /** Starts the thread of a core, which then calls `serveSoftwareVcpu`. */
   readonly thread: (message: SoftwareVcpuMessage) => void;
   /** The machine's doorbell. */
@@ -54,13 +54,16 @@ class SoftwareVm implements Vm {
   readonly #peers: Cpu[] = [];
   readonly #threads: SoftwareThreads | undefined;
   readonly #domain: Domain | undefined;
+  readonly #seats: SharedArrayBuffer | undefined;
   readonly #remote: RemoteVcpu[] = [];
   readonly #features: Features;
   constructor(clock: Clock, choice: EngineChoice, gicv3: boolean, threads: SoftwareThreads | undefined, features: Features) {
     this.#features = features;
     this.pmu = features.has("PMU");
     this.#threads = threads;
-    this.#domain = threads === undefined ? undefined : new Domain(threads.cpus);
+    const seats = threads === undefined || threads.cpus <= threads.processors ? undefined : new Seats(0, { ...threads, ring: () => {} });
+    this.#domain = threads === undefined ? undefined : new Domain(threads.cpus, -1, undefined, undefined, seats);
+    this.#seats = seats?.shared;
     this.concurrent = threads !== undefined;
     this.#clock = clock;
     this.#gicv3 = gicv3;
@@ -89,7 +92,7 @@ class SoftwareVm implements Vm {
   }
   createVcpu(index: number): Vcpu {
     if (index > 0 && this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
-    const domain = this.#threads === undefined ? undefined : new Domain(this.#threads.cpus, index, this.#domain?.shared, this.#threads.crowded ? yieldProcessor : undefined);
+    const domain = this.#threads === undefined ? undefined : joinDomain(index, { ...this.#threads, seats: this.#seats }, this.#domain?.shared, () => {}); // this thread wakes itself
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain, features: this.#features });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
@@ -105,11 +108,11 @@ class SoftwareVm implements Vm {
     } else this.engine = "translator";
     return domain === undefined ? new SoftwareVcpu(cpu, this.#gicv3) : new DomainVcpu(cpu, this.#gicv3, domain);
   }
-  #startThread(index: number, { cpus, crowded, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
+  #startThread(index: number, { cpus, processors, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
     const vcpu = remoteSoftwareVcpu(index, domain);
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, crowded, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
+    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, processors, seats: this.#seats, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
     vcpu.started();
     this.#remote.push(vcpu);
     this.engine = `translator, ${index + 1} threads`;

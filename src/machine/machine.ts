@@ -329,7 +329,10 @@ export class Machine {
       this.#host.poll();
       const next = this.#fireAlarms();
       if (this.#outcome !== undefined) {
-        for (const { inGuest, vcpu } of this.#cores) if (inGuest && isConcurrent(vcpu)) vcpu.bringOut();
+        for (const { inGuest, vcpu } of this.#cores) {
+          if (inGuest && isConcurrent(vcpu)) vcpu.bringOut();
+          else vcpu.rest?.();
+        }
         return this.#outcome;
       }
       let served = false, deadline = next;
@@ -364,14 +367,17 @@ export class Machine {
   /** Runs the core that has no thread, if there is one and it has something to do, until somebody needs this thread. */
   #runOwn(deadline: number | undefined): boolean {
     const core = this.#cores[0] as Core, { vcpu } = core;
-    if (isConcurrent(vcpu) || core.power === "off") return false;
-    if (core.power === "waiting" && !vcpu.interruptPending && !this.#timerReady(core)) return false;
+    if (isConcurrent(vcpu)) return false;
+    if (core.power === "off" || (core.power === "waiting" && !vcpu.interruptPending && !this.#timerReady(core))) {
+      vcpu.rest?.();
+      return false;
+    }
     core.power = "on";
     vcpu.run(deadline, LONE_TURN);
     this.#accessor = vcpu.index;
     this.#serve(core, vcpu.exit);
     this.#settleTimers(vcpu);
-    return true;
+    return vcpu.exit.kind !== "turn";
   }
 
   #runnable = 0;
@@ -406,7 +412,7 @@ export class Machine {
   #idle(next: number | undefined): void {
     let deadline = next;
     for (const core of this.#cores) {
-      if (core.power === "off" || core.inGuest) continue;
+      if (core.power !== "waiting" || core.inGuest) continue; // one that is on and here has not its turn
       const due = core.vcpu.timerDue();
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }
@@ -429,12 +435,13 @@ export class Machine {
   #serve(core: Core, exit: Exit): void {
     const { vcpu } = core;
     this.#served++;
-    if (exit.kind !== "budget" && exit.kind !== "canceled") {
+    if (exit.kind !== "budget" && exit.kind !== "turn" && exit.kind !== "canceled") {
       this.exits.set(exit.kind, (this.exits.get(exit.kind) ?? 0) + 1);
       this.tracer.exits?.(vcpu.index, exit);
     }
     switch (exit.kind) {
       case "budget":
+      case "turn":
       case "canceled": return;
       case "mmio": return this.#serveMmio(vcpu, exit);
       case "sysreg": return this.#serveSysreg(vcpu, exit);

@@ -533,7 +533,8 @@ export class StandIn implements Disposable {
         const iss = ((encoding >>> 14) & 3) << 20 | (encoding & 7) << 17 | ((encoding >>> 11) & 7) << 14 | ((encoding >>> 7) & 15) << 10 | exit.register << 5 | ((encoding >>> 3) & 15) << 1 | (exit.write ? 0 : 1);
         return this.#leave(one, ExitReason.EXCEPTION, EC(0x18, iss));
       }
-      case "budget": return false; // a timer was set
+      case "budget":
+      case "turn": return false; // a timer was set; another core runs
       case "fault": throw new Error(`the software CPU left with ${exit.kind} ${exit.why}`);
       default: return exit.kind satisfies never;
     }

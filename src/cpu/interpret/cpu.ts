@@ -91,7 +91,7 @@ export class Cpu {
   engine: TranslationListener | undefined;
   /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
   readonly #itlb = new Int32Array(256 * 4);
-  /** Every instruction word seen so far, decoded. */
+  /** Every instruction word seen so far, decoded: for all cores of this thread. */
   readonly words: DecodedWords;
   /** Instructions of the present slice, as far as whoever runs them has told; and those before the loop of hot.ts began. */
   progress = 0;
@@ -128,7 +128,7 @@ export class Cpu {
     this.walker = new Walker(this.x, wires.memory);
     this.features = new CoreFeatures(wires.features);
     this.walker.small = this.features.has("TTST");
-    this.words = new DecodedWords(this.features.allowed(wires.instructions));
+    this.words = wires.peers[0]?.words ?? new DecodedWords(this.features.allowed(wires.instructions));
     this.debug = new SelfHostedDebug(this.x);
     this.pmu = new Pmu(this.x);
     this.reset();
@@ -663,7 +663,10 @@ export class Cpu {
 
   /** Between slices: budget, kick and timers. True when the machine is needed. */
   #leave(deadline: number | undefined, left: number): boolean {
-    this.domain?.attend();
+    if (this.domain?.attend() === true) {
+      this.exit.kind = "turn";
+      return true;
+    }
     if (left <= 0 || (deadline !== undefined && this.clock.ticks() >= deadline)) {
       this.exit.kind = "budget";
       return true;
