@@ -6,7 +6,7 @@
 // rings when it is its turn.
 const WAIT_MS = 10;
 /** No core waits longer for its seat than about this, and no turn is shorter or longer than these, in ms. */
-const PATIENCE = 1.5, SHORTEST = 0.2, LONGEST = 2;
+const PATIENCE = 0.6, SHORTEST = 0.1, LONGEST = 2;
 /** i32 words: lock, seats that nobody has, the queue's first place and its length; then granted, and the queue, a word per core. */
 const W = { lock: 0, free: 1, head: 2, queued: 3, cores: 4 } as const;
 
