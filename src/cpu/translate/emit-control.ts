@@ -5,6 +5,7 @@ import { ZR, type Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
 import { sysregKey, slot } from "../sysreg.ts";
 import { Offset } from "../state.ts";
+import { emitAxflag, emitCfinv, emitXaflag } from "./emit-flags.ts";
 import { tlbCheck } from "./emit-memory.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
@@ -128,7 +129,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.fence(); // not for loads or stores alone
     return true;
   },
-  SB: () => true, CFINV: interpreted, XAFLAG: interpreted, AXFLAG: interpreted,
+  SB: () => true, CFINV: emitCfinv, XAFLAG: emitXaflag, AXFLAG: emitAxflag,
   ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew
   MSR_imm: (t, f) => {
     if (t.el === 0 || f.o !== 3 || f.p < 6) return false;

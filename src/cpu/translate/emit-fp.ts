@@ -159,6 +159,23 @@ function roundTo(t: Translator, f: Two, mode: number): void {
   }
   t.endSlow(site, ends);
 }
+/** As far as an integer of `width` bits holds it: what does not is found before inexact is raised. */
+function roundToWidth(t: Translator, f: Two, mode: number, width: number): void {
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm, vectors } = t;
+  const a = vectors.read(f.y, bytes(f.g));
+  const to = vectors.fresh();
+  asm.x3(Round[f.g] as number, x1, a, a, mode | SILENT);
+  asm.x3c(X.andps, x1, x1, magnitude(t, f.g));
+  asm.x2c(f.g === 0 ? X.movss : X.movsd, x0, power(t, f.g, width - 1));
+  asm.x2(Quiet[f.g] as number, x0, x1);
+  ends.push(asm.jcc(CC.be)); // or unordered
+  asm.x3(Round[f.g] as number, to, a, a, mode);
+  finishScalar(t, f.x, to, a, f.g);
+  t.endSlow(site, ends);
+}
 function convert(t: Translator, f: { x: number; y: number }, op: number, from: number, to: number): void {
   t.ready(Ready.fp);
   const ends: number[] = [];
@@ -195,6 +212,27 @@ function toSigned(t: Translator, f: ToGeneral, mode: number): void {
     asm.x3(Round[f.g] as number, x1, a, a, TO_ZERO); // in range: inexact if it has a fraction
   }
   t.put(f.d, rax);
+  t.endSlow(site, ends);
+}
+/** FJCVTZS: Z says that the integer is the number, to the sign of its zero. Flags go to memory, where the interpreter leaves them, too. */
+function javaScriptInteger(t: Translator, f: { y: number; d: number }): void {
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm } = t;
+  const a = t.vectors.read(f.y, 8);
+  truncate(t, { f: 0, g: 1, ...f }, a, ends);
+  asm.xZero(x0);
+  asm.x3g(X.cvtsi2sd, x0, x0, rax);
+  t.put(f.d, rax);
+  asm.x2(X.movdStore, x0, rcx, -1, 1);
+  asm.x2(X.movdStore, a, rdx, -1, 1);
+  asm.constant(rax, 0, 0);
+  asm.alu(Alu.cmp, 1, rcx, rdx);
+  asm.setcc(CC.e, rax);
+  asm.shift(Shift.shl, 0, rax, 14); // as LAHF has it
+  asm.aluImm(Alu.or, 0, rax, 0x100); // !C
+  t.flagsToMemory();
   t.endSlow(site, ends);
 }
 /** To zero. Negative values and those beyond the range (2^63 for 64 bits) leave, before anything is raised. */
@@ -342,7 +380,9 @@ function changeSign(t: Translator, f: Two, op: number): void {
 }
 
 export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
-  FJCVTZS: interpreted, FRINT32Z: interpreted, FRINT32X: interpreted, FRINT64Z: interpreted, FRINT64X: interpreted, BFCVT: interpreted,
+  FJCVTZS: (t, f) => javaScriptInteger(t, f), BFCVT: interpreted,
+  FRINT32Z: (t, f) => roundToWidth(t, f, TO_ZERO, 32), FRINT32X: (t, f) => roundToWidth(t, f, CURRENT, 32),
+  FRINT64Z: (t, f) => roundToWidth(t, f, TO_ZERO, 64), FRINT64X: (t, f) => roundToWidth(t, f, CURRENT, 64),
 
   SCVTF_fix: (t, f) => fromFixed(t, f, false), UCVTF_fix: (t, f) => fromFixed(t, f, true), FCVTZS_fix: interpreted, FCVTZU_fix: interpreted,
   FCVTNS: (t, f) => toSigned(t, f, NEAREST), FCVTNU: interpreted,

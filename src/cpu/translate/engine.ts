@@ -79,10 +79,10 @@ const INDIRECT = -1;
 /** What it leaves there after a fault of the host. */
 const FAULT = -2;
 
-const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
+const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16)$/;
 /** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
 const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
-const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?)$/;
+const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16|FJCVTZS)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 /** Unless other cores have to be waited for. */
 const KEEPS_ALONE = /^DSB$/;

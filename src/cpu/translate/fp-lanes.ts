@@ -216,6 +216,25 @@ export const fpRound = (mode: number) => (t: Translator, f: Two): Emit => {
   t.endSlow(site, ends);
   return true;
 };
+/** As far as an integer of `width` bits holds it: see roundToWidth in emit-fp.ts. */
+export const fpRoundToWidth = (mode: number, width: number) => (t: Translator, f: Two): Emit => {
+  if (reserved(f)) return false;
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm } = t;
+  const a = operand(t, f.y, f.q, 2);
+  const to = t.vectors.fresh();
+  const round = Packed.round[f.g] as number;
+  asm.x2(round, 1, a, mode | SILENT);
+  asm.x3c(X.andps, 1, 1, magnitude(t, f.g));
+  asm.x3c(Packed.compare[f.g] as number, 0, 1, power(t, f.g, width - 1), Compare.notLess);
+  leaveIfAny(t, 0, ends);
+  asm.x2(round, to, a, mode);
+  finish(t, f.q, f.x, to);
+  t.endSlow(site, ends);
+  return true;
+};
 /**
  * To signed integers by a rounding of ROUNDPS. Lanes out of range are 0x8000... for all; doublewords go one by one. Where it
  * is not toward zero, inexact is raised behind the conversion: not for what is out of range.

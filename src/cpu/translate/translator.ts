@@ -377,21 +377,29 @@ export class Translator {
     asm.setcc(CC.o, Reg.rax);
     asm.store16(Reg.rbp, FLAGS, Reg.rax);
   }
+  /** NZCV is in ax, as LAHF and SETO leave it, and in memory alone from here on. */
+  flagsToMemory(): void {
+    this.asm.store16(Reg.rbp, FLAGS, Reg.rax);
+    this.#flagsLive = false;
+  }
   /** Makes EFLAGS hold NZCV. May clobber rax. */
   needFlags(): void {
     if (this.#flagsLive) return;
     const asm = this.asm;
     asm.extend(0, 1, 0, Reg.rax, Reg.rbp, FLAGS);
-    asm.byte(0x04); asm.byte(0x7f); // add al, 0x7f: OF = V
-    asm.sahf();
+    this.flagsFromRax();
     this.#flagsLive = true;
+  }
+  /** EFLAGS = ax, as LAHF and SETO left it. */
+  flagsFromRax(): void {
+    this.asm.byte(0x04); this.asm.byte(0x7f); // add al, 0x7f: OF = V
+    this.asm.sahf();
   }
   /** EFLAGS := immediate NZCV. Clobbers rax. */
   flagsImmediate(nzcv: number): void {
     const ah = ((nzcv >> 3) & 1) << 7 | ((nzcv >> 2) & 1) << 6 | (1 - ((nzcv >> 1) & 1));
     this.asm.constant(Reg.rax, (ah << 8) | (nzcv & 1), 0);
-    this.asm.byte(0x04); this.asm.byte(0x7f);
-    this.asm.sahf();
+    this.flagsFromRax();
     this.#flagsLive = true;
   }
   saveIfNeeded(): void { if (this.#saveNeeded) this.saveFlags(); }

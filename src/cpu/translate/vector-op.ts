@@ -60,5 +60,5 @@ export const XShift = {
   psrlw: [0x71, 2], psraw: [0x71, 4], psllw: [0x71, 6], psrld: [0x72, 2], psrad: [0x72, 4], pslld: [0x72, 6],
   psrlq: [0x73, 2], psrldq: [0x73, 3], psllq: [0x73, 6], pslldq: [0x73, 7],
 } as const;
-/** Predicates of CMPPS and its kin. LT and LE raise invalid for any NaN, the others for signalling ones. */
-export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, eqOrUnordered: 8 } as const;
+/** Predicates of CMPPS and its kin. LT, LE and NLT raise invalid for any NaN, the others for signalling ones. */
+export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, notLess: 5, eqOrUnordered: 8 } as const;
