@@ -40,6 +40,6 @@ function leaving(feature: FeatureName, host?: HostFeatures): string[] {
   return [...left];
 }
 
-test.each(["FlagM", "FlagM2", "JSCVT", "FRINTTS", "RDM"] as const)("%s is generated code", feature => {
+test.each(["FlagM", "FlagM2", "JSCVT", "FRINTTS", "RDM", "FCMA"] as const)("%s is generated code", feature => {
   expect(leaving(feature)).toEqual([]);
 });
