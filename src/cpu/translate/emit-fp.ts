@@ -8,58 +8,25 @@
 //                         underflowed for Arm alone. Sums and roots are exact there.
 //   conversions           out of range, x86 gives one value for all
 // An emitter must not raise a flag that Arm would not: where one could, the range is tested first.
-// Left out: half precision, fixed-point targets, unsigned targets with other roundings than to zero.
+// Half precision: half-lanes.ts. Left out: fixed-point targets, unsigned targets with other roundings than to zero.
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
+import { bytes, check, clearUpper, compareFlags, conditionally, finishScalar, magnitude, power, Quiet, signs, Signal, x0, type Op } from "./fp-check.ts";
+import { halfTo, toHalf } from "./half-lanes.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
-/** Scratch registers. */
-const x0 = 0, x1 = 1;
-/** Pairs of instructions for single and double. */
-type Op = readonly [number, number];
+const x1 = 1;
 const Add: Op = [X.addss, X.addsd], Sub: Op = [X.subss, X.subsd], Mul: Op = [X.mulss, X.mulsd], Div: Op = [X.divss, X.divsd];
 const Max: Op = [X.maxss, X.maxsd], Min: Op = [X.minss, X.minsd], Sqrt: Op = [X.sqrtss, X.sqrtsd], Round: Op = [X.roundss, X.roundsd];
-const Quiet: Op = [X.ucomiss, X.ucomisd], Signal: Op = [X.comiss, X.comisd];
 const FromInteger: Op = [X.cvtsi2ss, X.cvtsi2sd], ToInteger: Op = [X.cvttss2si, X.cvttsd2si];
 /** Rounding of ROUNDSD; SILENT raises no inexact; CURRENT is MXCSR's. */
 const NEAREST = 0, DOWN = 1, UP = 2, TO_ZERO = 3, CURRENT = 4, SILENT = 8, AWAY = -1;
-
-/** Constants of both formats in all lanes. */
-export const magnitude = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x7fff_ffff : -1, 0x7fff_ffff);
-export const signs = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x8000_0000 | 0 : 0, 0x8000_0000 | 0);
-export const smallestNormal = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x0080_0000 : 0, 0x0010_0000);
-/** 2^power. */
-export const power = (t: Translator, g: number, n: number): number => t.constants.splat(2 + g, g === 0 ? (127 + n) << 23 : 0, (1023 + n) << 20);
-const bytes = (g: number): number => 4 << g;
-
-/** Jumps out for a result that is a NaN or, where `tiny` results may be inexact, the smallest normal number. Uses xmm0. */
-export function check(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
-  const { asm } = t;
-  if (!tiny) {
-    asm.x2(Quiet[g] as number, r, r);
-    ends.push(asm.jcc(CC.p));
-    return;
-  }
-  asm.x3c(X.andps, x0, r, magnitude(t, g));
-  asm.x2c(Quiet[g] as number, x0, smallestNormal(t, g));
-  ends.push(asm.jcc(CC.e)); // equal or unordered
-}
-/** All but the low lane of a register becomes zero. */
-function clearUpper(t: Translator, r: number, g: number): void {
-  if (g === 0) t.asm.x3(X.insertps, r, r, r, 0x0e);
-  else t.asm.x2(X.movq, r, r);
-}
-/** Vx = the low lane of `to`, whose upper lanes are those of `a`. */
-export function finishScalar(t: Translator, x: number, to: number, a: number, g: number): void {
-  if (t.vectors.zeroFrom(a) > bytes(g)) clearUpper(t, to, g);
-  t.vectors.set(x, to, bytes(g));
-}
 
 type Two = { g: number; y: number; x: number };
 type Three = Two & { z: number };
@@ -287,17 +254,6 @@ const fromFixed = (t: Translator, f: FromGeneral & { i: number }, unsigned: bool
   return true;
 };
 
-/** EFLAGS = NZCV of comparing `a` and `b`, CF being !C. Uses rax, rcx. */
-function compareFlags(t: Translator, op: number, a: number, b: number): void {
-  const { asm } = t;
-  asm.x2(op, a, b);
-  asm.setcc(CC.a, rax);
-  asm.setcc(CC.b, rcx);
-  const ordered = asm.jcc(CC.np);
-  asm.constant(rax, 0x80, 0); // less 1 overflows: V alone
-  asm.patch(ordered, asm.at);
-  asm.alu8(Alu.cmp, rax, rcx); // 1 - 0 greater, 0 - 0 equal, 0 - 1 less
-}
 function compare(t: Translator, f: { g: number; y: number; z?: number }, op: Op): void {
   t.ready(Ready.fp);
   const a = t.vectors.read(f.y, bytes(f.g));
@@ -309,19 +265,8 @@ function compare(t: Translator, f: { g: number; y: number; z?: number }, op: Op)
 }
 function conditionalCompare(t: Translator, f: { g: number; y: number; z: number; c: number; v: number }, op: Op): void {
   t.ready(Ready.fp);
-  const { asm } = t;
   const a = t.vectors.read(f.y, bytes(f.g)), b = t.vectors.read(f.z, bytes(f.g));
-  if (f.c >= 14) compareFlags(t, op[f.g] as number, a, b);
-  else {
-    t.needFlags();
-    const holds = asm.jcc(t.condition(f.c));
-    t.flagsImmediate(f.v);
-    const end = asm.jmp();
-    asm.patch(holds, asm.at);
-    compareFlags(t, op[f.g] as number, a, b);
-    asm.patch(end, asm.at);
-  }
-  t.flagsSet("sub");
+  conditionally(t, f, () => compareFlags(t, op[f.g] as number, a, b));
 }
 function select(t: Translator, f: Three & { c: number }): void {
   t.ready(Ready.simd);
@@ -403,7 +348,7 @@ export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
 
   FMOV: (t, f) => moveLane(t, f), FABS: (t, f) => changeSign(t, f, X.andps), FNEG: (t, f) => changeSign(t, f, X.xorps), FSQRT: (t, f) => squareRoot(t, f),
   FCVT_ds: (t, f) => convert(t, f, X.cvtss2sd, 0, 1), FCVT_sd: (t, f) => convert(t, f, X.cvtsd2ss, 1, 0),
-  FCVT_hs: interpreted, FCVT_hd: interpreted, FCVT_sh: interpreted, FCVT_dh: interpreted,
+  FCVT_hs: toHalf(0), FCVT_hd: toHalf(1), FCVT_sh: halfTo(0), FCVT_dh: halfTo(1),
   FRINTN: (t, f) => roundTo(t, f, NEAREST | SILENT), FRINTP: (t, f) => roundTo(t, f, UP | SILENT), FRINTM: (t, f) => roundTo(t, f, DOWN | SILENT),
   FRINTZ: (t, f) => roundTo(t, f, TO_ZERO | SILENT), FRINTA: (t, f) => roundTo(t, f, AWAY), FRINTX: (t, f) => roundTo(t, f, CURRENT),
   FRINTI: (t, f) => roundTo(t, f, CURRENT | SILENT),

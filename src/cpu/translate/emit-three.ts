@@ -13,6 +13,7 @@ import {
   fpAbsoluteDifference, fpBinary, fpByElement, fpCompare, fpExtreme, fpFused, fpPairs, fpPairsExtreme, fpScalarAbsoluteDifference, fpScalarByElement,
   fpScalarCompare, fpScalarFused,
 } from "./fp-lanes.ts";
+import { multiplyLong as multiplyLongOfHalves, multiplyLongByElement } from "./half-lanes.ts";
 import {
   B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type IndexedElement, type Three, accumulate, bothZeroFrom, by, comparable, difference, element, finish, flagSaturation, invert, long, multiply, multiplyLong,
   narrow, pairs, scalar, three, widen,
@@ -315,8 +316,9 @@ const matrix = (signedA: boolean, signedB: boolean) => (t: Translator, f: { read
 const cmgt = by(Lane.greater), cmeq = by(Lane.equal);
 
 export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
-  FMLAL_v: interpreted, FMLSL_v: interpreted, FMLAL2_v: interpreted, FMLSL2_v: interpreted, FMLAL_ve: interpreted,
-  FMLSL_ve: interpreted, FMLAL2_ve: interpreted, FMLSL2_ve: interpreted,
+  FMLAL_v: multiplyLongOfHalves(false, false), FMLSL_v: multiplyLongOfHalves(true, false), FMLAL2_v: multiplyLongOfHalves(false, true),
+  FMLSL2_v: multiplyLongOfHalves(true, true), FMLAL_ve: multiplyLongByElement(false, false), FMLSL_ve: multiplyLongByElement(true, false),
+  FMLAL2_ve: multiplyLongByElement(false, true), FMLSL2_ve: multiplyLongByElement(true, true),
   SQRDMLAH_v: roundingDoubling(false), SQRDMLSH_v: roundingDoubling(true), SQRDMLAH_s: roundingDoublingScalar(false), SQRDMLSH_s: roundingDoublingScalar(true),
   SQRDMLAH_ve: roundingDoublingByElement(false), SQRDMLSH_ve: roundingDoublingByElement(true),
   SQRDMLAH_se: roundingDoublingScalarByElement(false), SQRDMLSH_se: roundingDoublingScalarByElement(true),

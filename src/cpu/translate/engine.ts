@@ -37,6 +37,7 @@ import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
 import { Constants } from "./constants.ts";
 import { emitCrypto } from "./emit-crypto.ts";
 import { emitFp } from "./emit-fp.ts";
+import { emitHalf, emitHalfMove } from "./emit-half.ts";
 import { emitMove } from "./emit-move.ts";
 import { emitStructures } from "./emit-structures.ts";
 import { emitThree } from "./emit-three.ts";
@@ -81,8 +82,8 @@ const FAULT = -2;
 
 const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16)$/;
 /** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
-const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
-const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16|FJCVTZS)$/;
+const READS_SAVED = /^(FCSEL(_h)?|FCCMPE?(_h)?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
+const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?(_h)?|FCCMPE?(_h)?|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16|FJCVTZS)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 /** Unless other cores have to be waited for. */
 const KEEPS_ALONE = /^DSB$/;
@@ -94,7 +95,7 @@ const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
 function translations(features: CoreFeatures, shared: boolean): readonly Translation[] {
   const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean = () => false): Translation[] =>
     Object.keys(table).map(name => ({
-      ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter, ends: ends(name),
+      ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter | undefined, ends: ends(name),
       readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name),
       keepsHostFlags: KEEPS.test(name) && !(shared && KEEPS_ALONE.test(name)), system: table === branch || table === system,
     }));
@@ -103,7 +104,7 @@ function translations(features: CoreFeatures, shared: boolean): readonly Transla
     ...of(system, emitSystem, name => ENDS.test(name)),
     ...of(dataImm, emitDataImm), ...of(dataReg, emitDataReg), ...of(loadStore, emitLoadStore), ...of(loadStoreFp, emitLoadStoreFp),
     ...of(simdFp, emitFp), ...of(simdThree, emitThree), ...of(simdTwo, emitTwo), ...of(simdMove, emitMove), ...of(crypto, emitCrypto),
-    ...of(simdLoadStore, emitStructures), ...of(half, {}), ...of(halfMove, {}), // half precision is left to the interpreter
+    ...of(simdLoadStore, emitStructures), ...of(half, emitHalf), ...of(halfMove, emitHalfMove),
   ]).map(one => (features.has("UAO") && UNPRIVILEGED.test(one.name) ? { ...one, emit: undefined } : one));
 }
 
@@ -234,6 +235,11 @@ export class Engine {
     asm.store(0, rbp, disp(Offset.READY_MXCSR), rcx);
     asm.ldmxcsr(rbp, disp(Offset.READY_MXCSR));
     asm.constant(rax, Ready.simd | Ready.fp, 0);
+    asm.load(0, rcx, rbp, disp(Offset.FPCR));
+    asm.testImm(0, rcx, Fpcr.FZ16 | Fpcr.AHP);
+    const other = asm.jcc(CC.ne);
+    asm.aluImm(Alu.or, 0, rax, Ready.half);
+    asm.patch(other, asm.at);
     asm.patch(trapped, asm.at);
     asm.patch(unsupported, asm.at);
     asm.store(0, rbp, disp(Offset.READY), rax);
@@ -245,7 +251,7 @@ export class Engine {
   #checkReady(): void {
     const cpu = this.#cpu;
     const { x } = cpu;
-    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp : Ready.simd);
+    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp | Ready.half : Ready.simd);
   }
 
   /** As `execute` of the interpreter: up to `limit` instructions, or up to a block that has more; returns how many. */

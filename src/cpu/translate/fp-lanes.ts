@@ -3,12 +3,11 @@
 // A 64-bit vector has its half doubled first, so that the upper lanes raise nothing that the lower ones do not.
 import { Ready } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
-import { check, finishScalar, magnitude, power, signs, smallestNormal } from "./emit-fp.ts";
+import { check, finishScalar, magnitude, power, signs, smallestNormal, type Op } from "./fp-check.ts";
 import { finish, pairs, type Emit, type Three, type Two } from "./lanes.ts";
 import type { Translator } from "./translator.ts";
 import { Compare, X } from "./vector-op.ts";
 
-type Op = readonly [number, number];
 export const Packed: Readonly<Record<"add" | "sub" | "mul" | "div" | "max" | "min" | "sqrt" | "compare" | "round", Op>> = {
   add: [X.addps, X.addpd], sub: [X.subps, X.subpd], mul: [X.mulps, X.mulpd], div: [X.divps, X.divpd], max: [X.maxps, X.maxpd], min: [X.minps, X.minpd],
   sqrt: [X.sqrtps, X.sqrtpd], compare: [X.cmpps, X.cmppd], round: [X.roundps, X.roundpd],

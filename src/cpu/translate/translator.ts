@@ -281,9 +281,15 @@ export class Translator {
     }
     for (const end of ends) asm.patch(end, asm.at);
     if (ready !== 0) {
+      let asked = 0;
+      if (ready === Ready.half) { // with FP ready it was asked for halves, too; MXCSR has flags that would be lost
+        asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
+        asked = asm.jcc(CC.ne);
+      }
       asm.patch(asm.call(), this.#makeReady);
       asm.testImm(0, Reg.rax, ready);
       asm.patch(asm.jcc(CC.ne), back);
+      if (asked !== 0) asm.patch(asked, asm.at);
     }
     if (spill !== undefined) this.vectors.storeList(spill);
     asm.constant(Reg.rax, site, 0);
@@ -545,16 +551,16 @@ export class Translator {
     this.sites.setResume(site, asm.at);
   }
   /**
-   * SIMD&FP is used from here on: `bits` of `Ready`. The instruction needs up to `count` vector registers. Clobbers EFLAGS.
+   * SIMD&FP is used from here on: one of `Ready`, which are each more than the one before. The instruction needs up to `count` vector registers. Clobbers EFLAGS.
    */
-  ready(bits: number, count = 6): void {
+  ready(bits: (typeof Ready)[keyof typeof Ready], count = 6): void {
     this.vectors.reserve(count);
     if ((this.#blockReady & bits) === bits) return;
     this.asm.test8(Reg.rbp, disp(Offset.READY), bits);
     const end = this.asm.jcc(CC.e);
     const site = this.sites.add(SiteKind.unready, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
     this.#cold[this.#colds++] = { ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at, miss: undefined };
-    this.#blockReady |= bits | Ready.simd;
+    this.#blockReady |= bits | Ready.simd | (bits === Ready.half ? Ready.fp : 0);
     this.#flagsLive = false;
   }
   /** Where failed fast paths of this instruction go. The resume point is set by `endSlow`. */
