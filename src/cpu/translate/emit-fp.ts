@@ -13,6 +13,7 @@ import { ZR, type Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
+import { bfConvert } from "./bfloat.ts";
 import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
 import { bytes, check, clearUpper, compareFlags, conditionally, finishScalar, magnitude, power, Quiet, signs, Signal, x0, type Op } from "./fp-check.ts";
 import { halfTo, toHalf } from "./half-lanes.ts";
@@ -325,7 +326,7 @@ function changeSign(t: Translator, f: Two, op: number): void {
 }
 
 export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
-  FJCVTZS: (t, f) => javaScriptInteger(t, f), BFCVT: interpreted,
+  FJCVTZS: (t, f) => javaScriptInteger(t, f), BFCVT: (t, f) => bfConvert(t, f),
   FRINT32Z: (t, f) => roundToWidth(t, f, TO_ZERO, 32), FRINT32X: (t, f) => roundToWidth(t, f, CURRENT, 32),
   FRINT64Z: (t, f) => roundToWidth(t, f, TO_ZERO, 64), FRINT64X: (t, f) => roundToWidth(t, f, CURRENT, 64),
 

@@ -7,6 +7,7 @@ import type { simdThree } from "../a64/simd-three.ts";
 import { Fpsr } from "../fp/format.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
+import { bfDot, bfDotByElement, bfMatrix, bfMultiplyLong, bfMultiplyLongByElement } from "./bfloat.ts";
 import { complexAdd, complexByElement, complexMultiply } from "./complex.ts";
 import { roundingDoubling, roundingDoublingByElement, roundingDoublingScalar, roundingDoublingScalarByElement } from "./doubling.ts";
 import {
@@ -324,8 +325,8 @@ export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
   SQRDMLAH_se: roundingDoublingScalarByElement(false), SQRDMLSH_se: roundingDoublingScalarByElement(true),
   SDOT_v: dot(true, true), UDOT_v: dot(false, false), USDOT_v: dot(false, true), SDOT_ve: dotByElement(true, true), UDOT_ve: dotByElement(false, false),
   SUDOT_ve: dotByElement(true, false), USDOT_ve: dotByElement(false, true), SMMLA: matrix(true, true), UMMLA: matrix(false, false), USMMLA: matrix(false, true),
-  FCMLA_v: complexMultiply, FCADD_v: complexAdd, FCMLA_ve: complexByElement, BFMMLA: interpreted, BFDOT_v: interpreted,
-  BFMLAL_v: interpreted, BFDOT_ve: interpreted, BFMLAL_ve: interpreted,
+  FCMLA_v: complexMultiply, FCADD_v: complexAdd, FCMLA_ve: complexByElement,
+  BFDOT_v: bfDot, BFDOT_ve: bfDotByElement, BFMMLA: bfMatrix, BFMLAL_v: bfMultiplyLong, BFMLAL_ve: bfMultiplyLongByElement,
 
   SHADD_v: three(BHS, halvingAdd(true)), SQADD_v: three(B | H, saturating([X.paddsb, X.paddsw], Lane.add)), SRHADD_v: three(BHS, roundingHalvingAdd(true)),
   SHSUB_v: three(BHS, halvingSub(true)), SQSUB_v: three(B | H, saturating([X.psubsb, X.psubsw], Lane.sub)),

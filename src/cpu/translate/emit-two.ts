@@ -6,6 +6,7 @@ import type { Handlers } from "../a64/pattern.ts";
 import type { simdTwo } from "../a64/simd-two.ts";
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
+import { bfConvertNarrow } from "./bfloat.ts";
 import {
   fpAcross, fpCompareZero, fpFromInteger, fpFromUnsigned, fpLengthen, fpNarrow, fpRound, fpRoundToWidth, fpScalarCompareZero, fpScalarPair, fpScalarPairExtreme, fpSign,
   fpSquareRoot, fpToInteger,
@@ -215,7 +216,7 @@ const addPair = (t: Translator, f: { x: number; y: number }): void => {
 
 export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
   FRINT32Z_v: fpRoundToWidth(TO_ZERO & 3, 32), FRINT32X_v: fpRoundToWidth(CURRENT, 32), FRINT64Z_v: fpRoundToWidth(TO_ZERO & 3, 64),
-  FRINT64X_v: fpRoundToWidth(CURRENT, 64), BFCVTN: interpreted,
+  FRINT64X_v: fpRoundToWidth(CURRENT, 64), BFCVTN: bfConvertNarrow,
 
   REV64_v: two(BHS, reverse(3)), REV16_v: two(B, reverse(1)), SADDLP_v: two(BHS, addPairs(true)), SUQADD_v: interpreted, CLS_v: interpreted,
   CNT_v: two(B, population), SADALP_v: addPairsTo(true), SQABS_v: interpreted,

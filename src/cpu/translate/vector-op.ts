@@ -65,4 +65,4 @@ export const XShift = {
   psrlq: [0x73, 2], psrldq: [0x73, 3], psllq: [0x73, 6], pslldq: [0x73, 7],
 } as const;
 /** Predicates of CMPPS and its kin. LT, LE and NLT raise invalid for any NaN, the others for signalling ones. */
-export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, notLess: 5, eqOrUnordered: 8 } as const;
+export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, notEqual: 4, notLess: 5, eqOrUnordered: 8 } as const;

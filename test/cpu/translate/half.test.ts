@@ -32,7 +32,7 @@ function differences(names: RegExp, count: number, fill: (random: Random, v: Uin
     return `${e.name} ${fpcr.toString(16)}: ${[...x.subarray(V + 4, V + 8), x[Offset.FPSR / 4], x[10]].map(n => ((n as number) >>> 0).toString(16)).join(" ")}`;
   };
   for (const e of entries) {
-    m.code(CODE, encode(e, { q: 1, x: 1, y: 2, z: 3, w: 0, d: 5, n: 6, g: 0, r: random.below(4), i: 52 }), BRK);
+    m.code(CODE, encode(e, { q: random.below(2), x: 1, y: 2, z: 3, w: 0, d: 5, n: 6, g: 0, r: random.below(4), i: 52 }), BRK);
     engine.invalidateAll();
     for (let n = 0; n < count; n++) {
       fill(random, v);
@@ -64,6 +64,17 @@ test("singles and doubles made halves: near halves and the middles of two", () =
       else value.setFloat64(0, near, true);
       for (let k = 0; k < 4; k++) v[i + k] = value.getUint16(2 * (i % 8 === 0 ? k & 1 : k), true);
     }
+  });
+  expect(found.slice(0, 3)).toEqual([]);
+});
+test("BFloat16", () => {
+  const found = differences(/^BF(CVT|DOT|ML|MM)/, 10 * COUNT, (random, v) => {
+    const base = random.below(3) === 0 ? random.below(256) : 120 + random.below(16), spread = 1 << random.below(6);
+    for (let i = 0; i < 32; i++) {
+      const exp = Math.max(0, Math.min(255, base + random.below(spread) - (spread >> 1))), frac = random.below(2) === 0 ? 1 << random.below(7) : random.u32();
+      v[i] = (random.below(2) << 15) | (exp << 7) | (exp === 255 ? 0 : frac & 127);
+    }
+    for (let i = 8; i < 16; i += 2) v[i] = [0, 0x8000, 0x7fff, 1, random.u32()][random.below(5)] as number; // below singles' upper halves
   });
   expect(found.slice(0, 3)).toEqual([]);
 });
