@@ -104,6 +104,9 @@ function notSelected(t: Translator, ends: number[]): void {
   ends.push(t.asm.jcc(CC.e));
 }
 
+/** DC CVAC, CVAU, CIVAC, by CRm; CVAP and CVADP where the core has them. */
+const cleans = (t: Translator, k: number): boolean => k === 10 || k === 11 || k === 14 || (k === 12 && t.guest.has("DPB")) || (k === 13 && t.guest.has("DPB2"));
+
 export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
   HINT: (t, f) => {
@@ -153,7 +156,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     }
     const zero = f.o === 3 && f.c === 7 && f.k === 4 && f.p === 1;
     if ((t.el === 0 && !zero) || f.c !== 7) return false;
-    if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
+    if (f.o === 3 && f.p === 1 && cleans(t, f.k)) { // no caches, but it may fault
       const ends: number[] = [];
       const site = t.slowSite();
       t.copy(f.t, rax);

@@ -136,7 +136,7 @@ export class Engine {
     if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
     this.#asm.at = HANDLER_END;
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
-    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(cpu.features, cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, cpu.features, translations(cpu.features, cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     const ram = cpu.memory.main;
     const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));

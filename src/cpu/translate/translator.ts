@@ -16,6 +16,7 @@
 // A block starts with the budget: it is left when the slice is used up, and only there. A load or store that misses the
 // TLB, and every instruction without an emitter, leaves to TypeScript by a *site* (site.ts) and comes back behind itself.
 import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
+import type { CoreFeatures } from "../features.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
@@ -128,6 +129,8 @@ export class Translator {
   readonly vectors: VectorRegisters;
   readonly constants: Constants;
   readonly features: HostFeatures;
+  /** Of the guest's core. */
+  readonly guest: CoreFeatures;
   #exit = 0;
   /** Bits of `Ready` that were asked in this block. */
   #blockReady = 0;
@@ -162,13 +165,14 @@ export class Translator {
   /** Other cores run at the same time: what touches memory as one or in order must do so for them, and a poke must be seen. */
   readonly shared: boolean;
 
-  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number, shared: boolean) {
+  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, guest: CoreFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number, shared: boolean) {
     this.shared = shared;
     this.#blockLimit = blockLimit;
     this.codeLines = codeLines;
     this.asm = asm;
     this.constants = constants;
     this.features = features;
+    this.guest = guest;
     this.vectors = new VectorRegisters(asm);
     this.sites = sites;
     this.#decoder = new Decoder(entries);

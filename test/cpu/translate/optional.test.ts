@@ -50,3 +50,12 @@ test("not on a host without F16C", () => {
   expect(left.filter(name => !/^FML[AS]L2?_ve?$/.test(name))).toEqual([]);
   expect(left.length).toBe(8);
 });
+test("DC CVAP and DC CVADP of EL1 are generated code", () => {
+  const m = machine();
+  m.cpu.setX(1, RAM, 0);
+  m.code(CODE, 0xd50b_7c21, 0xd50b_7d21, BRK);
+  m.go(CODE);
+  const before = m.engine.exits;
+  m.go(CODE);
+  expect(m.engine.exits - before).toBe(1);
+});
