@@ -1,7 +1,7 @@
 // src/cpu/translate/emit-half.ts — x86-64 for the encodings of a64/half.ts: half precision (FEAT_FP16), by the bodies of
 // half-lanes.ts.
 // Spec: ARM DDI 0487, C7.2.
-// Left out, and interpreted: estimates and their steps, exponents, fixed-point targets.
+// Left out, and interpreted: estimates and FRECPX; fixed point of 64 bits made a half.
 import type { halfMove } from "../a64/half.ts";
 import type { Handlers } from "../a64/pattern.ts";
 import { fpImmediate16 } from "../interpret/simd-move.ts";
@@ -12,7 +12,7 @@ import { conditionally, Quiet, Signal } from "./fp-check.ts";
 import { HALF } from "./fp-lanes.ts";
 import {
   accumulate, across, ADD, AWAY, binary, compareHalves, complexMultiply, CURRENT, DIV, DOWN, extreme, fromFixed, fromGeneral, fromIntegers, lane, lowestPair, MINUS,
-  MUL, multiplyAdd, NEAREST, NEGATED_MINUS, NEGATED_PLUS, paired, PLUS, read, roundTo, scalar, SILENT, squareRoot, SUB, Test, TO_ZERO, toGeneral, toIntegers, UP, vector, type Fields,
+  MUL, multiplyAdd, NEAREST, NEGATED_MINUS, NEGATED_PLUS, paired, PLUS, read, roundTo, scalar, SILENT, squareRoot, step, SUB, Test, TO_ZERO, toFixed, toGeneral, toIntegers, UP, vector, type Fields,
 } from "./half-lanes.ts";
 import { finish, pairs, type Emit } from "./lanes.ts";
 import type { Translator } from "./translator.ts";
@@ -117,6 +117,7 @@ export const emitHalf: Readonly<Record<string, unknown>> = {
   FCMLA_v_h: vector(complexMultiply(arrange), true), FCADD_v_h: vector(binary(ADD, { second: turnedOperand })),
   FCMEQ_v_h: vector(Test.eq), FCMGE_v_h: vector(Test.ge), FCMGT_v_h: vector(Test.gt), FACGE_v_h: vector(Test.age), FACGT_v_h: vector(Test.agt),
 
+  FRECPS_v_h: vector(step(false), true), FRSQRTS_v_h: vector(step(true), true), FRECPS_s_h: scalar(step(false), true), FRSQRTS_s_h: scalar(step(true), true),
   FABD_s_h: scalar(binary(SUB, { absolute: true })), FMULX_s_h: scalar(binary(MUL, { tiny: true, finite: true })),
   FCMEQ_s_h: scalar(Test.eq), FCMGE_s_h: scalar(Test.ge), FCMGT_s_h: scalar(Test.gt), FACGE_s_h: scalar(Test.age), FACGT_s_h: scalar(Test.agt),
 
@@ -146,7 +147,7 @@ export const emitHalf: Readonly<Record<string, unknown>> = {
   FADDP_s_h: scalar(paired(lowestPair, "add")), FMAXP_s_h: scalar(paired(lowestPair, "max")), FMINP_s_h: scalar(paired(lowestPair, "min")),
   FMAXNMP_s_h: scalar(paired(lowestPair, "max")), FMINNMP_s_h: scalar(paired(lowestPair, "min")),
 
-  SCVTF_fix_h: fromFixed(false), UCVTF_fix_h: fromFixed(true), SCVTF_h: fromGeneral(false), UCVTF_h: fromGeneral(true),
+  FCVTZS_fix_h: toFixed(false), FCVTZU_fix_h: toFixed(true), SCVTF_fix_h: fromFixed(false), UCVTF_fix_h: fromFixed(true), SCVTF_h: fromGeneral(false), UCVTF_h: fromGeneral(true),
   FCVTNS_h: toGeneral(NEAREST, false), FCVTMS_h: toGeneral(DOWN, false), FCVTPS_h: toGeneral(UP, false), FCVTZS_h: toGeneral(TO_ZERO, false), FCVTAS_h: toGeneral(AWAY, false),
   FCVTNU_h: toGeneral(NEAREST, true), FCVTMU_h: toGeneral(DOWN, true), FCVTPU_h: toGeneral(UP, true), FCVTZU_h: toGeneral(TO_ZERO, true), FCVTAU_h: toGeneral(AWAY, true),
   FMOV_h: bits(0xffff, 0), FABS_h: bits(0x7fff, 0), FNEG_h: bits(0xffff, 0x8000), FMOV_imm_h: immediate, FCSEL_h: select, FSQRT_h: scalar(squareRoot),

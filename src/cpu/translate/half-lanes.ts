@@ -1,21 +1,20 @@
 // src/cpu/translate/half-lanes.ts — half precision by F16C: the bodies of emit-half.ts, and conversions from and to halves.
 // Spec: ARM DDI 0487, C7.2; Intel SDM vol. 2, VCVTPH2PS, VCVTPS2PH. NaNs and what x86 says of tiny results: emit-fp.ts.
 //
-// Halves become singles, which is exact, then comes the operation of singles, then VCVTPS2PH: two roundings, 24 bits and then 11
-// (or fewer, where the result is tiny). By directed modes the two are one: what the first gives lies on the same side. To the
-// nearest they differ only if the first gives a half or the middle of two (let both be M, at most 12 bits) where the exact
-// result is none. That never happens:
+// Halves become singles, which is exact, then comes the operation of singles, then VCVTPS2PH: two roundings, to 24 bits and then to
+// 11 (or fewer, where the result is tiny). By directed modes the two are one. To the nearest they differ only if the first gives
+// a number M of at most 12 bits, a half or the middle of two, where the exact result x is none, on the wrong side of it or upon
+// it. No x comes so near that the first rounding, whose error is 2^-24 of a binade's start at most, gives the wrong one:
 //   product      22 bits: exact
-//   sum          exact, or the operands are so far apart that the result is one of them with a change of less than a quarter of
-//                its last bit, and not below 2^-13 of that: none of these is near the middle, and near the operand both go there
-//   quotient     of a by b, with 11 bits each: unless it is M, |a/b - M| = |a - bM| / b is 2^-22 of it or more, the error 2^-24
-//   root         |sqrt(a) - M| = |a - M^2| / (sqrt(a) + M), where both of a and M^2 are multiples of 2^-22 of a binade's start:
-//                more than 2^-24, which is the error at most
-//   fused        in doubles, where it is exact, or the product is below 2^-30 of the addend (the reverse has more than a half
-//                holds: an overflow in any case); then rounded to odd (fp-check.ts), which never changes what follows
-//   integers     are exact as singles up to 2^24; beyond 65520 a half is infinite, or the largest
-// Flags: either step raises inexact when anything is lost. Where the exact result is tiny so is the single, as no half lies
-// between; overflow is the second step's. So FPSR is as if there had been one step.
+//   sum          a multiple of the last bit of the smaller operand: if it has more than 24 bits, that operand is less than 2^-13
+//                of it. So the other one, a half, is the nearest M by far, and both ways give it
+//   quotient     of a by b, 11 bits each, and M = k / 2^11: |a/b - M| = |2^11 a - kb| / 2^11 b, which is zero or more than 2^-22
+//   root         |sqrt(a) - M| = |a - M^2| / (sqrt(a) + M), the one a multiple of 2^-22, the other less than 4: more than 2^-24
+//   fused        in doubles, and these then to singles rounded to odd (fp-check.ts), which leaves every later rounding as it is.
+//                A sum of more than 53 bits is 2^29 or more, an overflow, or the product is less than 2^-31 of it: as above
+//   integers     are exact as singles up to 2^24, and infinite or the largest half from 65520 on
+// Flags: one step or the other raises inexact when anything is lost; tiny and too large are what the second step finds so, as
+// what is less than a power of two does not become more by the first.
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
 import { check, compareFlags, power, roundToOdd } from "./fp-check.ts";
@@ -199,7 +198,7 @@ type Fused = readonly [number, number];
 export const PLUS: Fused = [X.fmadd231pd, X.fmadd231sd], MINUS: Fused = [X.fnmadd231pd, X.fnmadd231sd];
 export const NEGATED_PLUS: Fused = [0, X.fmsub231sd], NEGATED_MINUS: Fused = [0, X.fnmsub231sd];
 /** to = d + a * b in up to four lanes, the lower ones or the upper. Uses xmm0..xmm3. */
-function fusedGroup(t: Translator, to: number, d: number, a: number, b: number, lanes: Lanes, op: Fused, upper: boolean): void {
+function fusedGroup(t: Translator, to: number, d: number, a: number, b: number, lanes: Lanes, op: Fused, upper: boolean, halved: boolean): void {
   const { asm } = t, one = lanes === 1, four = one ? 0 : WIDE;
   const double = (into: number, from: number): void => {
     if (upper) asm.x2(X.pshufd, into, from, 0xee);
@@ -210,15 +209,20 @@ function fusedGroup(t: Translator, to: number, d: number, a: number, b: number, 
   double(2, b);
   double(3, d);
   asm.x3((op[one ? 1 : 0] as number) | four, 3, 1, 2);
+  if (halved) {
+    if (one) asm.x2c(X.movsd, 1, power(t, 1, -1));
+    else asm.x2c(X.broadcastsd, 1, power(t, 1, -1));
+    asm.x3((one ? X.mulsd : X.mulpd) | four, 3, 3, 1);
+  }
   roundToOdd(t, 3, four);
   asm.x2(X.cvtpd2ps | four, 3, 3);
   asm.x2(X.cvtps2ph, 3, to, CURRENT);
 }
-function fusedInto(t: Translator, x: number, d: number, a: number, b: number, lanes: Lanes, op: Fused, ends: number[]): void {
+function fusedInto(t: Translator, x: number, d: number, a: number, b: number, lanes: Lanes, op: Fused, ends: number[], halved = false): void {
   const to = t.vectors.fresh();
-  fusedGroup(t, to, d, a, b, lanes, op, false);
+  fusedGroup(t, to, d, a, b, lanes, op, false, halved);
   if (lanes === 8) {
-    fusedGroup(t, 2, d, a, b, lanes, op, true);
+    fusedGroup(t, 2, d, a, b, lanes, op, true, halved);
     t.asm.x3(X.punpcklqdq, to, to, 2);
   }
   if (lanes !== 1) t.asm.vzeroupper();
@@ -231,6 +235,13 @@ export const accumulate = (op: Fused, second: Second = whole): Body => (t, f, la
 /** Of four registers. */
 export const multiplyAdd = (op: Fused): Body => (t, f, lanes, ends) =>
   fusedInto(t, f.x, read(t, f.w, lanes), read(t, f.y, lanes), read(t, f.z, lanes), lanes, op, ends);
+/** FRECPS: 2 - a * b; FRSQRTS (`root`): (3 - a * b) / 2. Infinity times zero counts as zero there: it leaves. */
+export const step = (root: boolean): Body => (t, f, lanes, ends) => {
+  const a = read(t, f.y, lanes), b = read(t, f.z, lanes), d = t.vectors.fresh();
+  checkOperands(t, a, b, lanes, true, ends);
+  t.asm.x2c(X.movaps, d, t.constants.splat(1, root ? 0x4200 : 0x4000));
+  fusedInto(t, f.x, d, a, b, lanes, MINUS, ends, root);
+};
 /** Complex numbers: `arrange` makes the operands, see complex.ts. */
 export const complexMultiply = (arrange: (t: Translator, f: Fields, toA: number, a: number, toB: number, b: number) => void, second: Second = whole): Body => (t, f, lanes, ends) => {
   const a = read(t, f.y, lanes), b = second(t, f, lanes), d = read(t, f.x, lanes), toA = t.vectors.fresh(), toB = t.vectors.fresh();
@@ -338,15 +349,24 @@ export const Test: Readonly<Record<"eq" | "ge" | "gt" | "age" | "agt" | "eq0" | 
 // --- general registers ---
 
 type ToGeneral = { readonly f: number; readonly y: number; readonly d: number };
-/** All finite halves are in range, but for negative ones as unsigned integers: these leave before anything is raised. */
-export const toGeneral = (mode: number, unsigned: boolean) => (t: Translator, f: ToGeneral): Emit => {
+/**
+ * With `fraction` bits behind the point. Without them all finite halves are in range, but for negative ones as unsigned integers:
+ * these leave before anything is raised, as does what is too large for an unsigned one.
+ */
+function toGeneralRegister(t: Translator, f: ToGeneral, mode: number, unsigned: boolean, fraction: number): Emit {
   if (!t.features.f16c) return false;
   t.ready(Ready.half, 8);
   const ends: number[] = [];
   const site = t.slowSite();
   const { asm } = t;
   widen(t, 2, read(t, f.y, 1), 1);
+  if (fraction !== 0) asm.x3c(X.mulss, 2, 2, power(t, 0, fraction)); // exact
   integral(t, 3, 2, mode === AWAY ? AWAY : mode | SILENT, 1);
+  if (unsigned && fraction !== 0) {
+    asm.x2c(X.movss, 0, power(t, 0, f.f === 0 ? 32 : 63));
+    asm.x2(X.ucomiss, 0, 3);
+    ends.push(asm.jcc(CC.be)); // or unordered
+  }
   asm.x2(X.cvttss2si, rax, 3, -1, unsigned ? 1 : f.f);
   if (unsigned) {
     asm.test(1, rax, rax);
@@ -359,7 +379,10 @@ export const toGeneral = (mode: number, unsigned: boolean) => (t: Translator, f:
   t.put(f.d, rax);
   t.endSlow(site, ends);
   return true;
-};
+}
+export const toGeneral = (mode: number, unsigned: boolean) => (t: Translator, f: ToGeneral): Emit => toGeneralRegister(t, f, mode, unsigned, 0);
+export const toFixed = (unsigned: boolean) => (t: Translator, f: ToGeneral & { readonly i: number }): Emit =>
+  (f.f === 0 && f.i < 32 ? false : toGeneralRegister(t, f, TO_ZERO, unsigned, 64 - f.i));
 type FromGeneral = { readonly f: number; readonly n: number; readonly x: number };
 /** `fraction` bits behind the point: through a double, which 32 bits fit. */
 function fromGeneralRegister(t: Translator, f: FromGeneral, unsigned: boolean, fraction: number): Emit {
@@ -392,10 +415,8 @@ function fromGeneralRegister(t: Translator, f: FromGeneral, unsigned: boolean, f
   return true;
 }
 export const fromGeneral = (unsigned: boolean) => (t: Translator, f: FromGeneral): Emit => fromGeneralRegister(t, f, unsigned, 0);
-export const fromFixed = (unsigned: boolean) => (t: Translator, f: FromGeneral & { readonly i: number }): Emit => {
-  if (f.f === 0 && f.i < 32) return false;
-  return fromGeneralRegister(t, f, unsigned, 64 - f.i);
-};
+export const fromFixed = (unsigned: boolean) => (t: Translator, f: FromGeneral & { readonly i: number }): Emit =>
+  (f.f === 0 && f.i < 32 ? false : fromGeneralRegister(t, f, unsigned, 64 - f.i));
 
 // --- between formats: in Armv8.0, too ---
 
