@@ -12,7 +12,7 @@ interface Row {
   readonly registers?: readonly SysRegName[];
   /** Features it can't be without. */
   readonly needs?: readonly FeatureName[];
-  /** Part of the default: generated code has it, or it is rare, so that a guest that uses it is not the slower for it. */
+  /** Part of the default: generated code has it and is no slower than a program that does without, or it is rare. */
   readonly usual?: true;
 }
 export type FeatureName =
