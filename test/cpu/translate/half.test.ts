@@ -54,15 +54,31 @@ test("halves", () => {
   });
   expect(found.slice(0, 3)).toEqual([]);
 });
+test("fused products that are the middle of two halves, and a little more or less", () => {
+  const found = differences(/^(FN?M(ADD|SUB)_h|FML[AS]_(v|ve|se)_h|FCMLA_v_h)$/, 4 * COUNT, (random, v) => {
+    for (let i = 0; i < 8; i++) {
+      const factor = 3 + 2 * random.below(24), other = Math.ceil(2048 / factor) | 1; // odd numbers, with a product of 12 bits
+      const bits = (n: number, exp: number): number => {
+        const top = 31 - Math.clz32(n);
+        return (random.below(2) << 15) | ((exp + top) << 10) | ((n << (10 - top)) & 0x3ff);
+      };
+      v[16 + i] = bits(factor, 15 + random.below(3));
+      v[24 + i] = bits(other, 8 + random.below(5));
+      v[i] = v[8 + i] = random.below(2) << 15 | random.below(64); // denormals
+    }
+  });
+  expect(found.slice(0, 3)).toEqual([]);
+});
 test("singles and doubles made halves: near halves and the middles of two", () => {
   const value = new DataView(new ArrayBuffer(8));
   const found = differences(/^FCVT_h[sd]$|^FCVTN_v$/, 20 * COUNT, (random, v) => {
+    const single = random.below(2) === 0;
     for (let i = 0; i < 32; i += 4) {
       const exact = (random.below(2) === 0 ? 1 : -1) * (2048 + random.below(4096)) * 2 ** (random.below(48) - 40);
-      const near = exact * (1 + (random.below(3) - 1) * 2 ** -(13 + random.below(41)));
-      if (i % 8 === 0) value.setFloat32(0, near, true);
+      const near = exact * (1 + (random.below(3) - 1) * 2 ** -(13 + random.below(40)));
+      if (single) value.setFloat32(0, near, true);
       else value.setFloat64(0, near, true);
-      for (let k = 0; k < 4; k++) v[i + k] = value.getUint16(2 * (i % 8 === 0 ? k & 1 : k), true);
+      for (let k = 0; k < 4; k++) v[i + k] = value.getUint16(2 * (single ? k & 1 : k), true);
     }
   });
   expect(found.slice(0, 3)).toEqual([]);
