@@ -12,7 +12,7 @@ interface Row {
   readonly registers?: readonly SysRegName[];
   /** Features it can't be without. */
   readonly needs?: readonly FeatureName[];
-  /** Part of the default: generated code has it, or it is rare, so that a guest that uses it is not the slower for it. */
+  /** Part of the default: generated code has it and is no slower than a program that does without, or it is rare. */
   readonly usual?: true;
 }
 export type FeatureName =
@@ -24,25 +24,25 @@ const features: Readonly<Record<FeatureName, Row>> = {
   PAN:     { id: "ID_AA64MMFR1_EL1 20=1", usual: true, registers: ["PAN"] },
   PAN2:    { id: "ID_AA64MMFR1_EL1 20=2", usual: true, needs: ["PAN"] },
   E0PD:    { id: "ID_AA64MMFR2_EL1 60=1", usual: true },
-  RDM:     { id: "ID_AA64ISAR0_EL1 28=1", instructions: /^SQRDML[AS]H_/ },
+  RDM:     { id: "ID_AA64ISAR0_EL1 28=1", usual: true, instructions: /^SQRDML[AS]H_/ },
   DotProd: { id: "ID_AA64ISAR0_EL1 44=1", usual: true, instructions: /^[SU]DOT_/ },
   I8MM:    { id: "ID_AA64ISAR1_EL1 52=1", usual: true, instructions: /^(US|SU)DOT_|^(US|[SU])MMLA$/ },
   BF16:    { id: "ID_AA64ISAR1_EL1 44=1", instructions: /^BF(CVT|DOT|MLAL|MMLA)/ },
   FP16:    { id: "ID_AA64PFR0_EL1 16=1 20=1", instructions: /_h$|^FMOV_(vh|wh|xh|hw|hx)$/ },
   FHM:     { id: "ID_AA64ISAR0_EL1 48=1", needs: ["FP16"], instructions: /^FML[AS]L2?_/ },
-  FCMA:    { id: "ID_AA64ISAR1_EL1 16=1", instructions: /^FC(MLA|ADD)_/ },
-  JSCVT:   { id: "ID_AA64ISAR1_EL1 12=1", instructions: /^FJCVTZS$/ },
-  FRINTTS: { id: "ID_AA64ISAR1_EL1 32=1", instructions: /^FRINT(32|64)[ZX]/ },
-  FlagM:   { id: "ID_AA64ISAR0_EL1 52=1", instructions: /^(CFINV|RMIF|SETF8|SETF16)$/ },
-  FlagM2:  { id: "ID_AA64ISAR0_EL1 52=2", needs: ["FlagM"], instructions: /^[AX]{2}FLAG$/ },
+  FCMA:    { id: "ID_AA64ISAR1_EL1 16=1", usual: true, instructions: /^FC(MLA|ADD)_/ },
+  JSCVT:   { id: "ID_AA64ISAR1_EL1 12=1", usual: true, instructions: /^FJCVTZS$/ },
+  FRINTTS: { id: "ID_AA64ISAR1_EL1 32=1", usual: true, instructions: /^FRINT(32|64)[ZX]/ },
+  FlagM:   { id: "ID_AA64ISAR0_EL1 52=1", usual: true, instructions: /^(CFINV|RMIF|SETF8|SETF16)$/ },
+  FlagM2:  { id: "ID_AA64ISAR0_EL1 52=2", usual: true, needs: ["FlagM"], instructions: /^[AX]{2}FLAG$/ },
   LRCPC:   { id: "ID_AA64ISAR1_EL1 20=1", usual: true, instructions: /^LDAPR$/ },
   LRCPC2:  { id: "ID_AA64ISAR1_EL1 20=2", usual: true, needs: ["LRCPC"], instructions: /^(STLUR|LDAPUR.*)$/ },
   DPB:     { id: "ID_AA64ISAR1_EL1 0=1", usual: true },
   DPB2:    { id: "ID_AA64ISAR1_EL1 0=2", usual: true, needs: ["DPB"] },
   SHA512:  { id: "ID_AA64ISAR0_EL1 12=2", usual: true, needs: ["SHA3"], instructions: /^SHA512/ },
   SHA3:    { id: "ID_AA64ISAR0_EL1 32=1", usual: true, needs: ["SHA512"], instructions: /^(EOR3|BCAX|RAX1|XAR)$/ },
-  SM3:     { id: "ID_AA64ISAR0_EL1 36=1", needs: ["SM4"], instructions: /^SM3/ },
-  SM4:     { id: "ID_AA64ISAR0_EL1 40=1", needs: ["SM3"], instructions: /^SM4/ },
+  SM3:     { id: "ID_AA64ISAR0_EL1 36=1", usual: true, needs: ["SM4"], instructions: /^SM3/ },
+  SM4:     { id: "ID_AA64ISAR0_EL1 40=1", usual: true, needs: ["SM3"], instructions: /^SM4/ },
   SB:      { id: "ID_AA64ISAR1_EL1 36=1", usual: true, instructions: /^SB$/ },
   SSBS:    { id: "ID_AA64PFR1_EL1 4=2", registers: ["SSBS"] },
   DIT:     { id: "ID_AA64PFR0_EL1 48=1", registers: ["DIT"] },

@@ -80,8 +80,8 @@ export const Offset = {
   SIZE: 0x94000,
 } as const;
 
-/** Bits of READY: Advanced SIMD is not trapped; and READY_MXCSR is what FPCR asks for. */
-export const Ready = { simd: 1, fp: 2 } as const;
+/** Bits of READY: Advanced SIMD is not trapped; and READY_MXCSR is what FPCR asks for; and it asks for nothing of halves (FZ16, AHP). */
+export const Ready = { simd: 1, fp: 2, half: 4 } as const;
 
 /** The struct of one vCPU and the views on it. All views cover the whole struct: index = byte offset / element size. */
 export class CpuState {

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-const FILES = ["exception", "mmu", "mmio", "timer"];
+const FILES = ["exception", "mmu", "mmio", "timer", "features"];
 
-test("exceptions, translation, device accesses and timers are the same on generated code", () => {
+test("exceptions, translation, device accesses, timers and optional features are the same on generated code", () => {
   const run = Bun.spawnSync([process.execPath, "test", ...FILES.map(name => join(import.meta.dir, `${name}.test.ts`))], {
     env: { ...process.env, HV_TEST_ENGINE: "translator" }, stderr: "pipe",
   });

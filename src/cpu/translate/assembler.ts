@@ -186,7 +186,7 @@ export class Assembler {
     const wide = w | ((op >> 12) & 1);
     const far = (reg >> 3) | (base >> 3) << 1; // extensions of ModRM.reg and ModRM.rm
     if (this.avx && (map === 1 || prefix !== 0)) { // SHA has no VEX form
-      const low = ((v < 0 ? 15 : ~v & 15) << 3) | prefix;
+      const low = ((v < 0 ? 15 : ~v & 15) << 3) | ((op >> 13) & 1) << 2 | prefix;
       if (map === 1 && wide === 0 && (far & 2) === 0) {
         this.byte(0xc5);
         this.byte(((far & 1) !== 0 ? 0 : 0x80) | low);
@@ -251,6 +251,8 @@ export class Assembler {
   /** to = a. */
   xMove(to: number, a: number): void { if (to !== a) this.x2(0x428, to, a); }
   xZero(to: number): void { this.x3(0x457, to, to, to); }
+  /** Behind instructions on ymm registers: the host's code would be slow with their upper halves in use. */
+  vzeroupper(): void { this.byte(0xc5); this.byte(0xf8); this.byte(0x77); }
   /** MXCSR from a constant in code memory, from and to [base + disp]. */
   ldmxcsrConstant(constant: number): void { this.byte(0x0f); this.byte(0xae); this.#constantAt(2, constant, -1); }
   ldmxcsr(base: number, disp: number): void { this.#rex(0, 0, 0, base); this.byte(0x0f); this.byte(0xae); this.#memory(2, base, disp); }

@@ -5,6 +5,7 @@ import { ZR, type Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
 import { sysregKey, slot } from "../sysreg.ts";
 import { Offset } from "../state.ts";
+import { emitAxflag, emitCfinv, emitXaflag } from "./emit-flags.ts";
 import { tlbCheck } from "./emit-memory.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
@@ -103,6 +104,9 @@ function notSelected(t: Translator, ends: number[]): void {
   ends.push(t.asm.jcc(CC.e));
 }
 
+/** DC CVAC, CVAU, CIVAC, by CRm; CVAP and CVADP where the core has them. */
+const cleans = (t: Translator, k: number): boolean => k === 10 || k === 11 || k === 14 || (k === 12 && t.guest.has("DPB")) || (k === 13 && t.guest.has("DPB2"));
+
 export const emitSystem: Handlers<typeof system, Translator, Emit> = {
   SVC: interpreted, HVC: interpreted, SMC: interpreted, BRK: interpreted, HLT: interpreted,
   HINT: (t, f) => {
@@ -128,7 +132,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (t.shared && ((f.k & 3) === 3 || (f.k & 3) === 0)) t.fence(); // not for loads or stores alone
     return true;
   },
-  SB: () => true, CFINV: interpreted, XAFLAG: interpreted, AXFLAG: interpreted,
+  SB: () => true, CFINV: emitCfinv, XAFLAG: emitXaflag, AXFLAG: emitAxflag,
   ISB: t => t.gotoOffset(4), // ends the block: code that was changed before it is looked for anew
   MSR_imm: (t, f) => {
     if (t.el === 0 || f.o !== 3 || f.p < 6) return false;
@@ -152,7 +156,7 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     }
     const zero = f.o === 3 && f.c === 7 && f.k === 4 && f.p === 1;
     if ((t.el === 0 && !zero) || f.c !== 7) return false;
-    if (f.o === 3 && f.p === 1 && (f.k === 10 || f.k === 11 || f.k === 14)) { // DC CVAC, CVAU, CIVAC: no caches, but it may fault
+    if (f.o === 3 && f.p === 1 && cleans(t, f.k)) { // no caches, but it may fault
       const ends: number[] = [];
       const site = t.slowSite();
       t.copy(f.t, rax);

@@ -6,8 +6,9 @@ import type { crypto } from "../a64/crypto.ts";
 import type { Handlers } from "../a64/pattern.ts";
 import { Ready } from "../state.ts";
 import { Alu, Reg, Shift } from "./assembler.ts";
+import { choose, majority, parity, sm3partw1, sm3partw2, sm3ss1, sm3tt1, sm3tt2, sm4e, sm4ekey } from "./emit-sm.ts";
 import type { Emit } from "./lanes.ts";
-import { interpreted, type Translator } from "./translator.ts";
+import type { Translator } from "./translator.ts";
 import { X, XShift } from "./vector-op.ts";
 
 const { rax, rcx } = Reg;
@@ -195,8 +196,8 @@ export const emitCrypto: Handlers<typeof crypto, Translator, Emit> = {
     }
     t.vectors.set(f.x, to, 16);
   },
-  SM3SS1: interpreted, SM3PARTW1: interpreted, SM3PARTW2: interpreted, SM3TT1A: interpreted,
-  SM3TT1B: interpreted, SM3TT2A: interpreted, SM3TT2B: interpreted, SM4E: interpreted, SM4EKEY: interpreted,
+  SM3SS1: sm3ss1, SM3PARTW1: sm3partw1, SM3PARTW2: sm3partw2, SM3TT1A: sm3tt1(parity), SM3TT1B: sm3tt1(majority), SM3TT2A: sm3tt2(parity),
+  SM3TT2B: sm3tt2(choose), SM4E: sm4e, SM4EKEY: sm4ekey,
 
   AESE: lastRound(X.aesenclast), AESD: lastRound(X.aesdeclast),
   AESMC: (t, f) => { // a round whose other steps were undone before

@@ -6,7 +6,8 @@ import { ZR, type Handlers } from "../a64/pattern.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { emitCrc32, emitCrc32c } from "./emit-crypto.ts";
-import { interpreted, type Translator } from "./translator.ts";
+import { emitRmif, emitSetFlags } from "./emit-flags.ts";
+import type { Translator } from "./translator.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
@@ -442,7 +443,7 @@ function exchange(t: Translator, w: number, bits: number, mask: number): void {
 }
 
 export const emitDataReg: Handlers<typeof dataReg, Translator, Emit> = {
-  RMIF: interpreted, SETF8: interpreted, SETF16: interpreted,
+  RMIF: emitRmif, SETF8: emitSetFlags(8), SETF16: emitSetFlags(16),
   AND_reg: (t, f) => logic(t, f, Alu.and, false),
   BIC_reg: (t, f) => logic(t, f, Alu.and, true),
   ORR_reg: (t, f) => logic(t, f, Alu.or, false),

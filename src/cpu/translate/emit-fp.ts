@@ -8,58 +8,26 @@
 //                         underflowed for Arm alone. Sums and roots are exact there.
 //   conversions           out of range, x86 gives one value for all
 // An emitter must not raise a flag that Arm would not: where one could, the range is tested first.
-// Left out: half precision, fixed-point targets, unsigned targets with other roundings than to zero.
+// Half precision: half-lanes.ts. Left out: fixed-point targets, unsigned targets with other roundings than to zero.
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import type { simdFp } from "../a64/simd-fp.ts";
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
+import { bfConvert } from "./bfloat.ts";
 import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
+import { bytes, check, clearUpper, compareFlags, conditionally, finishScalar, magnitude, power, Quiet, signs, Signal, x0, type Op } from "./fp-check.ts";
+import { halfTo, toHalf } from "./half-lanes.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
 type Emit = boolean | void;
 const { rax, rcx, rdx } = Reg;
-/** Scratch registers. */
-const x0 = 0, x1 = 1;
-/** Pairs of instructions for single and double. */
-type Op = readonly [number, number];
+const x1 = 1;
 const Add: Op = [X.addss, X.addsd], Sub: Op = [X.subss, X.subsd], Mul: Op = [X.mulss, X.mulsd], Div: Op = [X.divss, X.divsd];
 const Max: Op = [X.maxss, X.maxsd], Min: Op = [X.minss, X.minsd], Sqrt: Op = [X.sqrtss, X.sqrtsd], Round: Op = [X.roundss, X.roundsd];
-const Quiet: Op = [X.ucomiss, X.ucomisd], Signal: Op = [X.comiss, X.comisd];
 const FromInteger: Op = [X.cvtsi2ss, X.cvtsi2sd], ToInteger: Op = [X.cvttss2si, X.cvttsd2si];
 /** Rounding of ROUNDSD; SILENT raises no inexact; CURRENT is MXCSR's. */
 const NEAREST = 0, DOWN = 1, UP = 2, TO_ZERO = 3, CURRENT = 4, SILENT = 8, AWAY = -1;
-
-/** Constants of both formats in all lanes. */
-export const magnitude = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x7fff_ffff : -1, 0x7fff_ffff);
-export const signs = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x8000_0000 | 0 : 0, 0x8000_0000 | 0);
-export const smallestNormal = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x0080_0000 : 0, 0x0010_0000);
-/** 2^power. */
-export const power = (t: Translator, g: number, n: number): number => t.constants.splat(2 + g, g === 0 ? (127 + n) << 23 : 0, (1023 + n) << 20);
-const bytes = (g: number): number => 4 << g;
-
-/** Jumps out for a result that is a NaN or, where `tiny` results may be inexact, the smallest normal number. Uses xmm0. */
-export function check(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
-  const { asm } = t;
-  if (!tiny) {
-    asm.x2(Quiet[g] as number, r, r);
-    ends.push(asm.jcc(CC.p));
-    return;
-  }
-  asm.x3c(X.andps, x0, r, magnitude(t, g));
-  asm.x2c(Quiet[g] as number, x0, smallestNormal(t, g));
-  ends.push(asm.jcc(CC.e)); // equal or unordered
-}
-/** All but the low lane of a register becomes zero. */
-function clearUpper(t: Translator, r: number, g: number): void {
-  if (g === 0) t.asm.x3(X.insertps, r, r, r, 0x0e);
-  else t.asm.x2(X.movq, r, r);
-}
-/** Vx = the low lane of `to`, whose upper lanes are those of `a`. */
-export function finishScalar(t: Translator, x: number, to: number, a: number, g: number): void {
-  if (t.vectors.zeroFrom(a) > bytes(g)) clearUpper(t, to, g);
-  t.vectors.set(x, to, bytes(g));
-}
 
 type Two = { g: number; y: number; x: number };
 type Three = Two & { z: number };
@@ -159,6 +127,23 @@ function roundTo(t: Translator, f: Two, mode: number): void {
   }
   t.endSlow(site, ends);
 }
+/** As far as an integer of `width` bits holds it: what does not is found before inexact is raised. */
+function roundToWidth(t: Translator, f: Two, mode: number, width: number): void {
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm, vectors } = t;
+  const a = vectors.read(f.y, bytes(f.g));
+  const to = vectors.fresh();
+  asm.x3(Round[f.g] as number, x1, a, a, mode | SILENT);
+  asm.x3c(X.andps, x1, x1, magnitude(t, f.g));
+  asm.x2c(f.g === 0 ? X.movss : X.movsd, x0, power(t, f.g, width - 1));
+  asm.x2(Quiet[f.g] as number, x0, x1);
+  ends.push(asm.jcc(CC.be)); // or unordered
+  asm.x3(Round[f.g] as number, to, a, a, mode);
+  finishScalar(t, f.x, to, a, f.g);
+  t.endSlow(site, ends);
+}
 function convert(t: Translator, f: { x: number; y: number }, op: number, from: number, to: number): void {
   t.ready(Ready.fp);
   const ends: number[] = [];
@@ -195,6 +180,27 @@ function toSigned(t: Translator, f: ToGeneral, mode: number): void {
     asm.x3(Round[f.g] as number, x1, a, a, TO_ZERO); // in range: inexact if it has a fraction
   }
   t.put(f.d, rax);
+  t.endSlow(site, ends);
+}
+/** FJCVTZS: Z says that the integer is the number, to the sign of its zero. Flags go to memory, where the interpreter leaves them, too. */
+function javaScriptInteger(t: Translator, f: { y: number; d: number }): void {
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm } = t;
+  const a = t.vectors.read(f.y, 8);
+  truncate(t, { f: 0, g: 1, ...f }, a, ends);
+  asm.xZero(x0);
+  asm.x3g(X.cvtsi2sd, x0, x0, rax);
+  t.put(f.d, rax);
+  asm.x2(X.movdStore, x0, rcx, -1, 1);
+  asm.x2(X.movdStore, a, rdx, -1, 1);
+  asm.constant(rax, 0, 0);
+  asm.alu(Alu.cmp, 1, rcx, rdx);
+  asm.setcc(CC.e, rax);
+  asm.shift(Shift.shl, 0, rax, 14); // as LAHF has it
+  asm.aluImm(Alu.or, 0, rax, 0x100); // !C
+  t.flagsToMemory();
   t.endSlow(site, ends);
 }
 /** To zero. Negative values and those beyond the range (2^63 for 64 bits) leave, before anything is raised. */
@@ -249,17 +255,6 @@ const fromFixed = (t: Translator, f: FromGeneral & { i: number }, unsigned: bool
   return true;
 };
 
-/** EFLAGS = NZCV of comparing `a` and `b`, CF being !C. Uses rax, rcx. */
-function compareFlags(t: Translator, op: number, a: number, b: number): void {
-  const { asm } = t;
-  asm.x2(op, a, b);
-  asm.setcc(CC.a, rax);
-  asm.setcc(CC.b, rcx);
-  const ordered = asm.jcc(CC.np);
-  asm.constant(rax, 0x80, 0); // less 1 overflows: V alone
-  asm.patch(ordered, asm.at);
-  asm.alu8(Alu.cmp, rax, rcx); // 1 - 0 greater, 0 - 0 equal, 0 - 1 less
-}
 function compare(t: Translator, f: { g: number; y: number; z?: number }, op: Op): void {
   t.ready(Ready.fp);
   const a = t.vectors.read(f.y, bytes(f.g));
@@ -271,19 +266,8 @@ function compare(t: Translator, f: { g: number; y: number; z?: number }, op: Op)
 }
 function conditionalCompare(t: Translator, f: { g: number; y: number; z: number; c: number; v: number }, op: Op): void {
   t.ready(Ready.fp);
-  const { asm } = t;
   const a = t.vectors.read(f.y, bytes(f.g)), b = t.vectors.read(f.z, bytes(f.g));
-  if (f.c >= 14) compareFlags(t, op[f.g] as number, a, b);
-  else {
-    t.needFlags();
-    const holds = asm.jcc(t.condition(f.c));
-    t.flagsImmediate(f.v);
-    const end = asm.jmp();
-    asm.patch(holds, asm.at);
-    compareFlags(t, op[f.g] as number, a, b);
-    asm.patch(end, asm.at);
-  }
-  t.flagsSet("sub");
+  conditionally(t, f, () => compareFlags(t, op[f.g] as number, a, b));
 }
 function select(t: Translator, f: Three & { c: number }): void {
   t.ready(Ready.simd);
@@ -342,7 +326,9 @@ function changeSign(t: Translator, f: Two, op: number): void {
 }
 
 export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
-  FJCVTZS: interpreted, FRINT32Z: interpreted, FRINT32X: interpreted, FRINT64Z: interpreted, FRINT64X: interpreted, BFCVT: interpreted,
+  FJCVTZS: (t, f) => javaScriptInteger(t, f), BFCVT: (t, f) => bfConvert(t, f),
+  FRINT32Z: (t, f) => roundToWidth(t, f, TO_ZERO, 32), FRINT32X: (t, f) => roundToWidth(t, f, CURRENT, 32),
+  FRINT64Z: (t, f) => roundToWidth(t, f, TO_ZERO, 64), FRINT64X: (t, f) => roundToWidth(t, f, CURRENT, 64),
 
   SCVTF_fix: (t, f) => fromFixed(t, f, false), UCVTF_fix: (t, f) => fromFixed(t, f, true), FCVTZS_fix: interpreted, FCVTZU_fix: interpreted,
   FCVTNS: (t, f) => toSigned(t, f, NEAREST), FCVTNU: interpreted,
@@ -363,7 +349,7 @@ export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
 
   FMOV: (t, f) => moveLane(t, f), FABS: (t, f) => changeSign(t, f, X.andps), FNEG: (t, f) => changeSign(t, f, X.xorps), FSQRT: (t, f) => squareRoot(t, f),
   FCVT_ds: (t, f) => convert(t, f, X.cvtss2sd, 0, 1), FCVT_sd: (t, f) => convert(t, f, X.cvtsd2ss, 1, 0),
-  FCVT_hs: interpreted, FCVT_hd: interpreted, FCVT_sh: interpreted, FCVT_dh: interpreted,
+  FCVT_hs: toHalf(0), FCVT_hd: toHalf(1), FCVT_sh: halfTo(0), FCVT_dh: halfTo(1),
   FRINTN: (t, f) => roundTo(t, f, NEAREST | SILENT), FRINTP: (t, f) => roundTo(t, f, UP | SILENT), FRINTM: (t, f) => roundTo(t, f, DOWN | SILENT),
   FRINTZ: (t, f) => roundTo(t, f, TO_ZERO | SILENT), FRINTA: (t, f) => roundTo(t, f, AWAY), FRINTX: (t, f) => roundTo(t, f, CURRENT),
   FRINTI: (t, f) => roundTo(t, f, CURRENT | SILENT),

@@ -4,7 +4,7 @@
 // Left out, and interpreted: saturating shifts to the left, narrowing ones of doublewords and scalars, fixed point.
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import type { simdMove } from "../a64/simd-move.ts";
-import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
+import { fpImmediate16, fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
 import { Ready } from "../state.ts";
 import { Reg } from "./assembler.ts";
 import {
@@ -323,7 +323,7 @@ export const emitMove: Handlers<typeof simdMove, Translator, Emit> = {
   MOVI_32_0: move(word(0)), MOVI_32_8: move(word(8)), MOVI_32_16: move(word(16)), MOVI_32_24: move(word(24)),
   ORR_32_0: orr(word(0)), ORR_32_8: orr(word(8)), ORR_32_16: orr(word(16)), ORR_32_24: orr(word(24)),
   MOVI_16_0: move(half(0)), MOVI_16_8: move(half(8)), ORR_16_0: orr(half(0)), ORR_16_8: orr(half(8)),
-  MOVI_ones_8: move(onesWord(8)), MOVI_ones_16: move(onesWord(16)), MOVI_8: move(byte), FMOV_vs: move(fpImmediate32), FMOV_vh: interpreted,
+  MOVI_ones_8: move(onesWord(8)), MOVI_ones_16: move(onesWord(16)), MOVI_8: move(byte), FMOV_vs: move(fpImmediate32), FMOV_vh: move(i => fpImmediate16(i) * 0x1_0001 | 0),
   MVNI_32_0: move(word(0), -1), MVNI_32_8: move(word(8), -1), MVNI_32_16: move(word(16), -1), MVNI_32_24: move(word(24), -1),
   BIC_32_0: bic(word(0)), BIC_32_8: bic(word(8)), BIC_32_16: bic(word(16)), BIC_32_24: bic(word(24)),
   MVNI_16_0: move(half(0), -1), MVNI_16_8: move(half(8), -1), BIC_16_0: bic(half(0)), BIC_16_8: bic(half(8)),

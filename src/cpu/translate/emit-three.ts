@@ -7,12 +7,16 @@ import type { simdThree } from "../a64/simd-three.ts";
 import { Fpsr } from "../fp/format.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
+import { bfDot, bfDotByElement, bfMatrix, bfMultiplyLong, bfMultiplyLongByElement } from "./bfloat.ts";
+import { complexAdd, complexByElement, complexMultiply } from "./complex.ts";
+import { roundingDoubling, roundingDoublingByElement, roundingDoublingScalar, roundingDoublingScalarByElement } from "./doubling.ts";
 import {
   fpAbsoluteDifference, fpBinary, fpByElement, fpCompare, fpExtreme, fpFused, fpPairs, fpPairsExtreme, fpScalarAbsoluteDifference, fpScalarByElement,
   fpScalarCompare, fpScalarFused,
 } from "./fp-lanes.ts";
+import { multiplyLong as multiplyLongOfHalves, multiplyLongByElement } from "./half-lanes.ts";
 import {
-  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type Three, accumulate, bothZeroFrom, by, comparable, difference, finish, flagSaturation, invert, long, multiply, multiplyLong,
+  B, BHS, BHSD, D, H, HS, Lane, S, type Body, type Emit, type IndexedElement, type Three, accumulate, bothZeroFrom, by, comparable, difference, element, finish, flagSaturation, invert, long, multiply, multiplyLong,
   narrow, pairs, scalar, three, widen,
 } from "./lanes.ts";
 import { disp, interpreted, type Translator } from "./translator.ts";
@@ -245,17 +249,7 @@ const orNot = (t: Translator, f: { q: number; x: number; y: number; z: number })
 
 // --- by element ---
 
-type Element = Three & { readonly h: number; readonly l: number };
-/** A register with the element of Vm in all lanes; index H:L:M for halfwords, H:L for words. */
-function element(t: Translator, f: Element): number {
-  const index = f.g === 1 ? (f.h << 2) | (f.l << 1) | (f.z >> 4) : (f.h << 1) | f.l;
-  const from = t.vectors.read(f.g === 1 ? f.z & 15 : f.z, 16);
-  const to = t.vectors.fresh();
-  if (f.g === 1) t.asm.x3c(X.pshufb, to, from, t.constants.bytes(i => 2 * index + (i & 1)));
-  else t.asm.x2(X.pshufd, to, from, index * 0x55);
-  return to;
-}
-const byElement = (sizes: number, body: Body, op: readonly number[] | undefined, wider: 0 | 1) => (t: Translator, f: Element): Emit => {
+const byElement = (sizes: number, body: Body, op: readonly number[] | undefined, wider: 0 | 1) => (t: Translator, f: IndexedElement & { readonly q: number }): Emit => {
   if (((sizes >> f.g) & 1) === 0) return false;
   t.ready(Ready.simd, 7);
   const a = t.vectors.read(f.y, 16), d = op === undefined ? 0 : t.vectors.read(f.x, 16), b = element(t, f);
@@ -269,8 +263,8 @@ const byElement = (sizes: number, body: Body, op: readonly number[] | undefined,
   finish(t, wider === 1 ? 1 : f.q, f.x, to);
   return true;
 };
-const product = (op?: readonly number[]): ((t: Translator, f: Element) => Emit) => byElement(HS, multiply, op, 0);
-const longProduct = (signed: boolean, op?: readonly number[]): ((t: Translator, f: Element) => Emit) => byElement(HS, multiplyLong(signed), op, 1);
+const product = (op?: readonly number[]): ((t: Translator, f: IndexedElement & { readonly q: number }) => Emit) => byElement(HS, multiply, op, 0);
+const longProduct = (signed: boolean, op?: readonly number[]): ((t: Translator, f: IndexedElement & { readonly q: number }) => Emit) => byElement(HS, multiplyLong(signed), op, 1);
 
 // --- dot and matrix products of bytes: as halfwords they fit PMADDWD, also the unsigned ones ---
 
@@ -320,57 +314,19 @@ const matrix = (signedA: boolean, signedB: boolean) => (t: Translator, f: { read
   t.vectors.set(f.x, to, 16);
 };
 
-// --- SQRDMLAH, SQRDMLSH of halfwords: the accumulator has no bits below the rounding's, so it is added behind it ---
-
-/** value = d plus or minus the rounded doubled high products, saturated. Uses xmm0..xmm3, rax. */
-function doubledAccumulated(t: Translator, to: number, d: number, a: number, b: number, q: number, minus: boolean): void {
-  const { asm } = t, [plain, turned] = minus ? [X.psubsw, X.paddsw] : [X.paddsw, X.psubsw], exact = minus ? X.psubw : X.paddw;
-  const least = t.constants.splat(1, 0x8000);
-  asm.x3(X.pmulhrsw, 3, a, b);
-  if (minus) { // the product is rounded behind its sign's change: halves the other way
-    asm.x3(X.pmullw, 0, a, b);
-    asm.x3(X.paddw, 0, 0, 0);
-    asm.x3c(X.pcmpeqw, 0, 0, least);
-    asm.x3(X.paddw, 3, 3, 0);
-  }
-  asm.x3c(X.pcmpeqw, 2, 3, least); // 2^15, of the least numbers both: it has no sign of its own
-  asm.x3(plain as number, to, d, 3);
-  asm.x3(turned as number, 1, d, 3);
-  asm.x3(X.pxor, 1, 1, to);
-  asm.x3(X.pand, 1, 1, 2);
-  asm.x3(X.pxor, to, to, 1);
-  asm.x3(exact, 1, d, 3); // modulo 2^16 both are the same
-  if (q === 0) asm.x2(X.movq, to, to);
-  flagSaturation(t, to, 1, q === 0 ? 8 : 16);
-}
-const roundingDoublingAccumulate = (minus: boolean) => (t: Translator, f: Three): Emit => {
-  if (f.g !== 1) return false;
-  t.ready(Ready.simd);
-  const a = t.vectors.read(f.y, 16), b = t.vectors.read(f.z, 16), d = t.vectors.read(f.x, 16), to = t.vectors.fresh();
-  doubledAccumulated(t, to, d, a, b, f.q, minus);
-  t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
-  return true;
-};
-const roundingDoublingByElement = (minus: boolean) => (t: Translator, f: Element): Emit => {
-  if (f.g !== 1) return false;
-  t.ready(Ready.simd, 7);
-  const a = t.vectors.read(f.y, 16), d = t.vectors.read(f.x, 16), b = element(t, f), to = t.vectors.fresh();
-  doubledAccumulated(t, to, d, a, b, f.q, minus);
-  t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
-  return true;
-};
-
 const cmgt = by(Lane.greater), cmeq = by(Lane.equal);
 
 export const emitThree: Handlers<typeof simdThree, Translator, Emit> = {
-  FMLAL_v: interpreted, FMLSL_v: interpreted, FMLAL2_v: interpreted, FMLSL2_v: interpreted, FMLAL_ve: interpreted,
-  FMLSL_ve: interpreted, FMLAL2_ve: interpreted, FMLSL2_ve: interpreted,
-  SQRDMLAH_v: roundingDoublingAccumulate(false), SQRDMLSH_v: roundingDoublingAccumulate(true),
+  FMLAL_v: multiplyLongOfHalves(false, false), FMLSL_v: multiplyLongOfHalves(true, false), FMLAL2_v: multiplyLongOfHalves(false, true),
+  FMLSL2_v: multiplyLongOfHalves(true, true), FMLAL_ve: multiplyLongByElement(false, false), FMLSL_ve: multiplyLongByElement(true, false),
+  FMLAL2_ve: multiplyLongByElement(false, true), FMLSL2_ve: multiplyLongByElement(true, true),
+  SQRDMLAH_v: roundingDoubling(false), SQRDMLSH_v: roundingDoubling(true), SQRDMLAH_s: roundingDoublingScalar(false), SQRDMLSH_s: roundingDoublingScalar(true),
+  SQRDMLAH_ve: roundingDoublingByElement(false), SQRDMLSH_ve: roundingDoublingByElement(true),
+  SQRDMLAH_se: roundingDoublingScalarByElement(false), SQRDMLSH_se: roundingDoublingScalarByElement(true),
   SDOT_v: dot(true, true), UDOT_v: dot(false, false), USDOT_v: dot(false, true), SDOT_ve: dotByElement(true, true), UDOT_ve: dotByElement(false, false),
   SUDOT_ve: dotByElement(true, false), USDOT_ve: dotByElement(false, true), SMMLA: matrix(true, true), UMMLA: matrix(false, false), USMMLA: matrix(false, true),
-  FCMLA_v: interpreted, FCADD_v: interpreted, BFMMLA: interpreted, BFDOT_v: interpreted,
-  BFMLAL_v: interpreted, SQRDMLAH_s: interpreted, SQRDMLSH_s: interpreted, SQRDMLAH_ve: roundingDoublingByElement(false), SQRDMLSH_ve: roundingDoublingByElement(true), BFDOT_ve: interpreted, BFMLAL_ve: interpreted, FCMLA_ve: interpreted,
-  SQRDMLAH_se: interpreted, SQRDMLSH_se: interpreted,
+  FCMLA_v: complexMultiply, FCADD_v: complexAdd, FCMLA_ve: complexByElement,
+  BFDOT_v: bfDot, BFDOT_ve: bfDotByElement, BFMMLA: bfMatrix, BFMLAL_v: bfMultiplyLong, BFMLAL_ve: bfMultiplyLongByElement,
 
   SHADD_v: three(BHS, halvingAdd(true)), SQADD_v: three(B | H, saturating([X.paddsb, X.paddsw], Lane.add)), SRHADD_v: three(BHS, roundingHalvingAdd(true)),
   SHSUB_v: three(BHS, halvingSub(true)), SQSUB_v: three(B | H, saturating([X.psubsb, X.psubsw], Lane.sub)),

@@ -1,15 +1,17 @@
 // src/cpu/translate/emit-two.ts — x86-64 for the encodings of a64/simd-two.ts: Advanced SIMD with two registers.
 // Spec: ARM DDI 0487, C7.2; Intel SDM vol. 2. The floating-point bodies stand in fp-lanes.ts.
 // Left out, and interpreted: counts of leading zeros and signs, saturating sums of mixed signs and magnitudes, estimates,
-// half precision, roundings away from zero or to odd, and conversions to unsigned integers.
+// roundings away from zero or to odd, and conversions to unsigned integers.
 import type { Handlers } from "../a64/pattern.ts";
 import type { simdTwo } from "../a64/simd-two.ts";
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
+import { bfConvertNarrow } from "./bfloat.ts";
 import {
-  fpAcross, fpCompareZero, fpFromInteger, fpFromUnsigned, fpLengthen, fpNarrow, fpRound, fpScalarCompareZero, fpScalarPair, fpScalarPairExtreme, fpSign,
+  fpAcross, fpCompareZero, fpFromInteger, fpFromUnsigned, fpLengthen, fpNarrow, fpRound, fpRoundToWidth, fpScalarCompareZero, fpScalarPair, fpScalarPairExtreme, fpSign,
   fpSquareRoot, fpToInteger,
 } from "./fp-lanes.ts";
+import { lengthenHalves, narrowToHalves } from "./half-lanes.ts";
 import {
   B, BH, BHS, BHSD, Lane, type BodyOne, type Emit, type Saturation, type Two, comparable, finish, invert, narrow, saturate, scalarTwo, two, widen,
 } from "./lanes.ts";
@@ -213,7 +215,8 @@ const addPair = (t: Translator, f: { x: number; y: number }): void => {
 };
 
 export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
-  FRINT32Z_v: interpreted, FRINT32X_v: interpreted, FRINT64Z_v: interpreted, FRINT64X_v: interpreted, BFCVTN: interpreted,
+  FRINT32Z_v: fpRoundToWidth(TO_ZERO & 3, 32), FRINT32X_v: fpRoundToWidth(CURRENT, 32), FRINT64Z_v: fpRoundToWidth(TO_ZERO & 3, 64),
+  FRINT64X_v: fpRoundToWidth(CURRENT, 64), BFCVTN: bfConvertNarrow,
 
   REV64_v: two(BHS, reverse(3)), REV16_v: two(B, reverse(1)), SADDLP_v: two(BHS, addPairs(true)), SUQADD_v: interpreted, CLS_v: interpreted,
   CNT_v: two(B, population), SADALP_v: addPairsTo(true), SQABS_v: interpreted,
@@ -223,7 +226,7 @@ export const emitTwo: Handlers<typeof simdTwo, Translator, Emit> = {
   NEG_v: two(BHSD, negate), SQXTUN_v: saturating("signed to unsigned"), SHLL_v: shiftLong, UQXTN_v: saturating("unsigned"),
   NOT_v: bytes(complement), RBIT_v: bytes(reverseBits),
 
-  FCVTN_v: fpNarrow, FCVTL_v: fpLengthen, FRINTN_v: fpRound(NEAREST), FRINTM_v: fpRound(DOWN), FCVTNS_v: fpToInteger(NEAREST & 3), FCVTMS_v: fpToInteger(DOWN & 3),
+  FCVTN_v: (t, f) => (f.g === 0 ? narrowToHalves(t, f) : fpNarrow(t, f)), FCVTL_v: (t, f) => (f.g === 0 ? lengthenHalves(t, f) : fpLengthen(t, f)), FRINTN_v: fpRound(NEAREST), FRINTM_v: fpRound(DOWN), FCVTNS_v: fpToInteger(NEAREST & 3), FCVTMS_v: fpToInteger(DOWN & 3),
   FCVTAS_v: interpreted, SCVTF_v: fpFromInteger, FCMGT0_v: fpCompareZero(Compare.lt, true), FCMEQ0_v: fpCompareZero(Compare.eq, false),
   FCMLT0_v: fpCompareZero(Compare.lt, false), FABS_v: fpSign(X.andps), FRINTP_v: fpRound(UP), FRINTZ_v: fpRound(TO_ZERO), FCVTPS_v: fpToInteger(UP & 3),
   FCVTZS_v: fpToInteger(TO_ZERO & 3), URECPE_v: interpreted, FRECPE_v: interpreted, FCVTXN_v: interpreted, FRINTA_v: interpreted, FRINTX_v: fpRound(CURRENT),

@@ -37,6 +37,7 @@ import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
 import { Constants } from "./constants.ts";
 import { emitCrypto } from "./emit-crypto.ts";
 import { emitFp } from "./emit-fp.ts";
+import { emitHalf, emitHalfMove } from "./emit-half.ts";
 import { emitMove } from "./emit-move.ts";
 import { emitStructures } from "./emit-structures.ts";
 import { emitThree } from "./emit-three.ts";
@@ -81,10 +82,10 @@ const EXIT_CHARGE = 64, TRANSLATED_CHARGE = 256;
 /** What it leaves there after a fault of the host. */
 const FAULT = -2;
 
-const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG)$/;
+const READS = /^(B_cond|ADCS?|SBCS?|CCM[NP]_.*|CSEL|CSINC|CSINV|CSNEG|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16)$/;
 /** Done by the interpreter (FP conditions: where FP is not ready), or leaving for an exception that saves PSTATE. */
-const READS_SAVED = /^(FCSEL|FCCMPE?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
-const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?|FCCMPE?)$/;
+const READS_SAVED = /^(FCSEL(_h)?|FCCMPE?(_h)?|MRS|MSR_reg|ISB|SVC|HVC|SMC|BRK|HLT|ERET|WFI|MSR_imm|SYSL)$/;
+const WRITES = /^(ADDS_.*|SUBS_.*|ANDS_.*|BICS_reg|ADCS|SBCS|CCM[NP]_.*|FCMPE?(_zero)?(_h)?|FCCMPE?(_h)?|CFINV|AXFLAG|XAFLAG|RMIF|SETF8|SETF16|FJCVTZS)$/;
 const KEEPS = /^(ADR|ADRP|ADD_imm|SUB_imm|MOVZ|MOVN|CSEL|CSINC|CSINV|CSNEG|HINT|SEVL|DSB|DMB|PRF.*|B|BL|BR|BLR|RET|B_cond)$/;
 /** Unless other cores have to be waited for. */
 const KEEPS_ALONE = /^DSB$/;
@@ -96,7 +97,7 @@ const ENDS = /^(SVC|HVC|SMC|BRK|HLT|ISB|MSR_imm|WFI)$/;
 function translations(features: CoreFeatures, shared: boolean): readonly Translation[] {
   const of = (table: Table, emitters: Readonly<Record<string, unknown>>, ends: (name: string) => boolean = () => false): Translation[] =>
     Object.keys(table).map(name => ({
-      ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter, ends: ends(name),
+      ...compile(name, table[name] as string), emit: emitters[name] === interpreted ? undefined : emitters[name] as Emitter | undefined, ends: ends(name),
       readsFlags: READS.test(name) || READS_SAVED.test(name), readsSavedFlags: READS_SAVED.test(name), writesFlags: WRITES.test(name),
       keepsHostFlags: KEEPS.test(name) && !(shared && KEEPS_ALONE.test(name)), system: table === branch || table === system,
     }));
@@ -105,7 +106,7 @@ function translations(features: CoreFeatures, shared: boolean): readonly Transla
     ...of(system, emitSystem, name => ENDS.test(name)),
     ...of(dataImm, emitDataImm), ...of(dataReg, emitDataReg), ...of(loadStore, emitLoadStore), ...of(loadStoreFp, emitLoadStoreFp),
     ...of(simdFp, emitFp), ...of(simdThree, emitThree), ...of(simdTwo, emitTwo), ...of(simdMove, emitMove), ...of(crypto, emitCrypto),
-    ...of(simdLoadStore, emitStructures), ...of(half, {}), ...of(halfMove, {}), // half precision is left to the interpreter
+    ...of(simdLoadStore, emitStructures), ...of(half, emitHalf), ...of(halfMove, emitHalfMove),
   ]).map(one => (features.has("UAO") && UNPRIVILEGED.test(one.name) ? { ...one, emit: undefined } : one));
 }
 
@@ -140,7 +141,7 @@ export class Engine {
     if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
     this.#asm.at = HANDLER_END;
     const codeLines = cpu.memory.codeLines.prepare(cpu.memory.views.length);
-    this.#translator = new Translator(this.#asm, this.#sites, constants, features, translations(cpu.features, cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
+    this.#translator = new Translator(this.#asm, this.#sites, constants, features, cpu.features, translations(cpu.features, cpu.domain !== undefined), blockLimit, codeLines, cpu.domain !== undefined);
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     const ram = cpu.memory.main;
     const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));
@@ -239,6 +240,11 @@ export class Engine {
     asm.store(0, rbp, disp(Offset.READY_MXCSR), rcx);
     asm.ldmxcsr(rbp, disp(Offset.READY_MXCSR));
     asm.constant(rax, Ready.simd | Ready.fp, 0);
+    asm.load(0, rcx, rbp, disp(Offset.FPCR));
+    asm.testImm(0, rcx, Fpcr.FZ16 | Fpcr.AHP);
+    const other = asm.jcc(CC.ne);
+    asm.aluImm(Alu.or, 0, rax, Ready.half);
+    asm.patch(other, asm.at);
     asm.patch(trapped, asm.at);
     asm.patch(unsupported, asm.at);
     asm.store(0, rbp, disp(Offset.READY), rax);
@@ -250,7 +256,7 @@ export class Engine {
   #checkReady(): void {
     const cpu = this.#cpu;
     const { x } = cpu;
-    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp : Ready.simd);
+    x[READY] = cpu.fpTrapped() ? 0 : (x[READY] as number) & (x[FPCR] === x[READY_FPCR] ? Ready.simd | Ready.fp | Ready.half : Ready.simd);
   }
 
   /**

@@ -3,13 +3,12 @@
 // A 64-bit vector has its half doubled first, so that the upper lanes raise nothing that the lower ones do not.
 import { Ready } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
-import { check, finishScalar, magnitude, power, signs, smallestNormal } from "./emit-fp.ts";
+import { check, finishScalar, magnitude, power, signs, smallestNormal, type Op } from "./fp-check.ts";
 import { finish, pairs, type Emit, type Three, type Two } from "./lanes.ts";
 import type { Translator } from "./translator.ts";
 import { Compare, X } from "./vector-op.ts";
 
-type Op = readonly [number, number];
-const Packed: Readonly<Record<"add" | "sub" | "mul" | "div" | "max" | "min" | "sqrt" | "compare" | "round", Op>> = {
+export const Packed: Readonly<Record<"add" | "sub" | "mul" | "div" | "max" | "min" | "sqrt" | "compare" | "round", Op>> = {
   add: [X.addps, X.addpd], sub: [X.subps, X.subpd], mul: [X.mulps, X.mulpd], div: [X.divps, X.divpd], max: [X.maxps, X.maxpd], min: [X.minps, X.minpd],
   sqrt: [X.sqrtps, X.sqrtpd], compare: [X.cmpps, X.cmppd], round: [X.roundps, X.roundpd],
 };
@@ -21,14 +20,17 @@ const Scalar: Readonly<Record<"add" | "sub" | "mul" | "max" | "min" | "compare" 
 /** Rounding of ROUNDPS; SILENT raises no inexact. */
 const TO_ZERO = 3, SILENT = 8;
 
+/** `g` of half precision, where something is for all three. */
+export const HALF = 2;
+
 /** Jumps out when a lane of a mask is set. */
-function leaveIfAny(t: Translator, mask: number, ends: number[]): void {
+export function leaveIfAny(t: Translator, mask: number, ends: number[]): void {
   t.asm.x2(X.movmskps, Reg.rax, mask);
   t.asm.test(0, Reg.rax, Reg.rax);
   ends.push(t.asm.jcc(CC.ne));
 }
 /** Jumps out for a lane that is a NaN or, where `tiny`, the smallest normal number. Uses xmm0, xmm1. */
-function checkLanes(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
+export function checkLanes(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
   const { asm } = t;
   const compare = Packed.compare[g] as number;
   if (!tiny) asm.x3(compare, 0, r, r, Compare.unordered);
@@ -49,13 +51,13 @@ function checkOperands(t: Translator, a: number, b: number, g: number, ends: num
   leaveIfAny(t, 0, ends);
 }
 /** The operand, or xmm register `scratch` with its half doubled. */
-function operand(t: Translator, r: number, q: number, scratch: number): number {
+export function operand(t: Translator, r: number, q: number, scratch: number): number {
   const a = t.vectors.read(r, q === 0 ? 8 : 16);
   if (q !== 0) return a;
   t.asm.x2(X.movddup, scratch, a);
   return scratch;
 }
-const reserved = (f: { q: number; g: number }): boolean => f.g === 1 && f.q === 0;
+export const reserved = (f: { readonly q: number; readonly g: number }): boolean => f.g === 1 && f.q === 0;
 
 export const fpBinary = (name: "add" | "sub" | "mul" | "div") => (t: Translator, f: Three): Emit => {
   if (reserved(f)) return false;
@@ -119,7 +121,7 @@ export const fpPairsExtreme = (name: "max" | "min") => (t: Translator, f: Three)
 const FMLA: Op = [X.fmadd231ps, X.fmadd231pd], FMLS: Op = [X.fnmadd231ps, X.fnmadd231pd];
 const FMLA_S: Op = [X.fmadd231ss, X.fmadd231sd], FMLS_S: Op = [X.fnmadd231ss, X.fnmadd231sd];
 /** Vd += a * b, or -= it. */
-function fused(t: Translator, f: { q: number; g: number; x: number }, a: number, b: number, negate: boolean, ends: number[]): void {
+export function fused(t: Translator, f: { readonly q: number; readonly g: number; readonly x: number }, a: number, b: number, negate: boolean, ends: number[]): void {
   const d = operand(t, f.x, f.q, 1);
   const to = t.vectors.fresh();
   t.asm.xMove(to, d);
@@ -212,6 +214,25 @@ export const fpRound = (mode: number) => (t: Translator, f: Two): Emit => {
   const to = t.vectors.fresh();
   t.asm.x2(Packed.round[f.g] as number, to, a, mode);
   checkLanes(t, to, f.g, false, ends);
+  finish(t, f.q, f.x, to);
+  t.endSlow(site, ends);
+  return true;
+};
+/** As far as an integer of `width` bits holds it: see roundToWidth in emit-fp.ts. */
+export const fpRoundToWidth = (mode: number, width: number) => (t: Translator, f: Two): Emit => {
+  if (reserved(f)) return false;
+  t.ready(Ready.fp);
+  const ends: number[] = [];
+  const site = t.slowSite();
+  const { asm } = t;
+  const a = operand(t, f.y, f.q, 2);
+  const to = t.vectors.fresh();
+  const round = Packed.round[f.g] as number;
+  asm.x2(round, 1, a, mode | SILENT);
+  asm.x3c(X.andps, 1, 1, magnitude(t, f.g));
+  asm.x3c(Packed.compare[f.g] as number, 0, 1, power(t, f.g, width - 1), Compare.notLess);
+  leaveIfAny(t, 0, ends);
+  asm.x2(round, to, a, mode);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;

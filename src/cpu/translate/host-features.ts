@@ -8,6 +8,8 @@ export interface HostFeatures {
   readonly avx: boolean;
   readonly avx2: boolean;
   readonly fma: boolean;
+  /** F16C, with AVX2. */
+  readonly f16c: boolean;
   readonly aes: boolean;
   readonly pclmul: boolean;
   readonly sha: boolean;
@@ -15,7 +17,7 @@ export interface HostFeatures {
   readonly bmi: boolean;
 }
 /** The baseline alone: for tests. */
-export const NO_FEATURES: HostFeatures = { sse42: false, avx: false, avx2: false, fma: false, aes: false, pclmul: false, sha: false, bmi: false };
+export const NO_FEATURES: HostFeatures = { sse42: false, avx: false, avx2: false, fma: false, f16c: false, aes: false, pclmul: false, sha: false, bmi: false };
 
 /** Asks the processor; undefined when it lacks the baseline. Uses the start of `code`. */
 export function hostFeatures(code: CodeMemory): HostFeatures | undefined {
@@ -45,7 +47,7 @@ export function hostFeatures(code: CodeMemory): HostFeatures | undefined {
   const avx = bit(one, 28) && (saved & 6) === 6;
   const seven = cpuid(0, Reg.rax) >= 7 ? cpuid(7, Reg.rbx) : 0;
   return {
-    sse42: bit(one, 20), avx, avx2: avx && bit(seven, 5), fma: avx && bit(one, 12), aes: bit(one, 25), pclmul: bit(one, 1), sha: bit(seven, 29),
+    sse42: bit(one, 20), avx, avx2: avx && bit(seven, 5), fma: avx && bit(one, 12), f16c: avx && bit(seven, 5) && bit(one, 29), aes: bit(one, 25), pclmul: bit(one, 1), sha: bit(seven, 29),
     bmi: bit(seven, 3) && bit(seven, 8),
   };
 }

@@ -36,6 +36,23 @@ export function finish(t: Translator, q: number, x: number, to: number, zero = 1
   if (q === 0 && zero > 8) t.asm.x2(X.movq, to, to);
   t.vectors.set(x, to, q === 0 ? Math.min(8, zero) : zero);
 }
+/** Vx = the low bytes of `to`: 2, 4, 8 or all; the rest zero. */
+export function keepLow(t: Translator, x: number, to: number, bytes: number): void {
+  if (bytes === 2) t.asm.x3c(X.pand, to, to, t.constants.words(0xffff, 0, 0, 0));
+  else if (bytes === 4) t.asm.x3(X.insertps, to, to, to, 0x0e);
+  else if (bytes === 8) t.asm.x2(X.movq, to, to);
+  t.vectors.set(x, to, Math.max(4, bytes));
+}
+export type IndexedElement = Omit<Three, "q"> & { readonly h: number; readonly l: number };
+/** A register with the element of Vm in all lanes; index H:L:M for halfwords, H:L for words. */
+export function element(t: Translator, f: IndexedElement): number {
+  const index = f.g === 1 ? (f.h << 2) | (f.l << 1) | (f.z >> 4) : (f.h << 1) | f.l;
+  const from = t.vectors.read(f.g === 1 ? f.z & 15 : f.z, 16);
+  const to = t.vectors.fresh();
+  if (f.g === 1) t.asm.x3c(X.pshufb, to, from, t.constants.bytes(i => 2 * index + (i & 1)));
+  else t.asm.x2(X.pshufd, to, from, index * 0x55);
+  return to;
+}
 /** From which byte on both operands are zero. */
 export const bothZeroFrom = (t: Translator, a: number, b: number): number => Math.max(t.vectors.zeroFrom(a), t.vectors.zeroFrom(b));
 /** Lanes of 64 bits are compared by SSE4.2. */

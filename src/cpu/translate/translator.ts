@@ -16,6 +16,7 @@
 // A block starts with the budget: it is left when the slice is used up, and only there. A load or store that misses the
 // TLB, and every instruction without an emitter, leaves to TypeScript by a *site* (site.ts) and comes back behind itself.
 import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
+import type { CoreFeatures } from "../features.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
@@ -128,6 +129,8 @@ export class Translator {
   readonly vectors: VectorRegisters;
   readonly constants: Constants;
   readonly features: HostFeatures;
+  /** Of the guest's core. */
+  readonly guest: CoreFeatures;
   #exit = 0;
   /** Bits of `Ready` that were asked in this block. */
   #blockReady = 0;
@@ -162,13 +165,14 @@ export class Translator {
   /** Other cores run at the same time: what touches memory as one or in order must do so for them, and a poke must be seen. */
   readonly shared: boolean;
 
-  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number, shared: boolean) {
+  constructor(asm: Assembler, sites: SiteTable, constants: Constants, features: HostFeatures, guest: CoreFeatures, entries: readonly Translation[], blockLimit: number, codeLines: number, shared: boolean) {
     this.shared = shared;
     this.#blockLimit = blockLimit;
     this.codeLines = codeLines;
     this.asm = asm;
     this.constants = constants;
     this.features = features;
+    this.guest = guest;
     this.vectors = new VectorRegisters(asm);
     this.sites = sites;
     this.#decoder = new Decoder(entries);
@@ -281,9 +285,15 @@ export class Translator {
     }
     for (const end of ends) asm.patch(end, asm.at);
     if (ready !== 0) {
+      let asked = 0;
+      if (ready === Ready.half) { // with FP ready it was asked for halves, too; MXCSR has flags that would be lost
+        asm.test8(Reg.rbp, disp(Offset.READY), Ready.fp);
+        asked = asm.jcc(CC.ne);
+      }
       asm.patch(asm.call(), this.#makeReady);
       asm.testImm(0, Reg.rax, ready);
       asm.patch(asm.jcc(CC.ne), back);
+      if (asked !== 0) asm.patch(asked, asm.at);
     }
     if (spill !== undefined) this.vectors.storeList(spill);
     asm.constant(Reg.rax, site, 0);
@@ -377,21 +387,29 @@ export class Translator {
     asm.setcc(CC.o, Reg.rax);
     asm.store16(Reg.rbp, FLAGS, Reg.rax);
   }
+  /** NZCV is in ax, as LAHF and SETO leave it, and in memory alone from here on. */
+  flagsToMemory(): void {
+    this.asm.store16(Reg.rbp, FLAGS, Reg.rax);
+    this.#flagsLive = false;
+  }
   /** Makes EFLAGS hold NZCV. May clobber rax. */
   needFlags(): void {
     if (this.#flagsLive) return;
     const asm = this.asm;
     asm.extend(0, 1, 0, Reg.rax, Reg.rbp, FLAGS);
-    asm.byte(0x04); asm.byte(0x7f); // add al, 0x7f: OF = V
-    asm.sahf();
+    this.flagsFromRax();
     this.#flagsLive = true;
+  }
+  /** EFLAGS = ax, as LAHF and SETO left it. */
+  flagsFromRax(): void {
+    this.asm.byte(0x04); this.asm.byte(0x7f); // add al, 0x7f: OF = V
+    this.asm.sahf();
   }
   /** EFLAGS := immediate NZCV. Clobbers rax. */
   flagsImmediate(nzcv: number): void {
     const ah = ((nzcv >> 3) & 1) << 7 | ((nzcv >> 2) & 1) << 6 | (1 - ((nzcv >> 1) & 1));
     this.asm.constant(Reg.rax, (ah << 8) | (nzcv & 1), 0);
-    this.asm.byte(0x04); this.asm.byte(0x7f);
-    this.asm.sahf();
+    this.flagsFromRax();
     this.#flagsLive = true;
   }
   saveIfNeeded(): void { if (this.#saveNeeded) this.saveFlags(); }
@@ -537,16 +555,16 @@ export class Translator {
     this.sites.setResume(site, asm.at);
   }
   /**
-   * SIMD&FP is used from here on: `bits` of `Ready`. The instruction needs up to `count` vector registers. Clobbers EFLAGS.
+   * SIMD&FP is used from here on: one of `Ready`, which are each more than the one before. The instruction needs up to `count` vector registers. Clobbers EFLAGS.
    */
-  ready(bits: number, count = 6): void {
+  ready(bits: (typeof Ready)[keyof typeof Ready], count = 6): void {
     this.vectors.reserve(count);
     if ((this.#blockReady & bits) === bits) return;
     this.asm.test8(Reg.rbp, disp(Offset.READY), bits);
     const end = this.asm.jcc(CC.e);
     const site = this.sites.add(SiteKind.unready, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
     this.#cold[this.#colds++] = { ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at, miss: undefined };
-    this.#blockReady |= bits | Ready.simd;
+    this.#blockReady |= bits | Ready.simd | (bits === Ready.half ? Ready.fp : 0);
     this.#flagsLive = false;
   }
   /** Where failed fast paths of this instruction go. The resume point is set by `endSlow`. */

@@ -18,6 +18,7 @@ const instructions = {
   roundps: "66 0f3a 08", roundpd: "66 0f3a 09", roundss: "66 0f3a 0a", roundsd: "66 0f3a 0b",
   cvtss2sd: "f3 0f 5a", cvtsd2ss: "f2 0f 5a", cvtps2pd: "0f 5a", cvtpd2ps: "66 0f 5a", cvtdq2ps: "0f 5b", cvttps2dq: "f3 0f 5b",
   cvtsi2ss: "f3 0f 2a", cvtsi2sd: "f2 0f 2a", cvttss2si: "f3 0f 2c", cvttsd2si: "f2 0f 2c",
+  cvtph2ps: "66 0f38 13", cvtps2ph: "66 0f3a 1d",
   fmadd231ps: "66 0f38 b8", fmadd231pd: "66 0f38 w b8", fmadd231ss: "66 0f38 b9", fmadd231sd: "66 0f38 w b9",
   fmsub231ss: "66 0f38 bb", fmsub231sd: "66 0f38 w bb",
   fnmadd231ps: "66 0f38 bc", fnmadd231pd: "66 0f38 w bc", fnmadd231ss: "66 0f38 bd", fnmadd231sd: "66 0f38 w bd",
@@ -37,6 +38,7 @@ const instructions = {
   packsswb: "66 0f 63", packssdw: "66 0f 6b", packuswb: "66 0f 67", packusdw: "66 0f38 2b",
   pmovsxbw: "66 0f38 20", pmovsxwd: "66 0f38 23", pmovsxdq: "66 0f38 25", pmovzxbw: "66 0f38 30", pmovzxwd: "66 0f38 33", pmovzxdq: "66 0f38 35",
   pextrb: "66 0f3a 14", pextrd: "66 0f3a 16", pextrw: "66 0f3a 15", pinsrb: "66 0f3a 20", pinsrd: "66 0f3a 22", pinsrw: "66 0f c4",
+  broadcastss: "66 0f38 18", broadcastsd: "66 0f38 l 19", extracti128: "66 0f3a l 39",
   // shifts by immediate: see `xShift`; by each lane's own count (AVX2)
   psllvd: "66 0f38 47", psllvq: "66 0f38 w 47", psrlvd: "66 0f38 45", psrlvq: "66 0f38 w 45", psravd: "66 0f38 46",
   // cryptography
@@ -44,12 +46,14 @@ const instructions = {
   sha256rnds2: "0f38 cb", sha256msg1: "0f38 cc", sha256msg2: "0f38 cd", sha1rnds4: "0f3a cc",
 } as const;
 
-/** One number each: the opcode, the prefix at bit 8 (none, 66, F3, F2), the map at 10 (1 0F, 2 0F38, 3 0F3A), w at 12. */
+/** Added to an instruction: on ymm registers. Behind the last such, VZEROUPPER. */
+export const WIDE: number = 1 << 13;
+/** One number each: the opcode, the prefix at bit 8 (none, 66, F3, F2), the map at 10 (1 0F, 2 0F38, 3 0F3A), w at 12, l (WIDE) at 13. */
 function encode(text: string): number {
   const parts = text.split(" ");
   const prefix = parts[0] === "66" ? 1 : parts[0] === "f3" ? 2 : parts[0] === "f2" ? 3 : 0;
   const map = parts.includes("0f38") ? 2 : parts.includes("0f3a") ? 3 : 1;
-  return Number.parseInt(parts.at(-1) as string, 16) | prefix << 8 | map << 10 | (parts.includes("w") ? 1 : 0) << 12;
+  return Number.parseInt(parts.at(-1) as string, 16) | prefix << 8 | map << 10 | (parts.includes("w") ? 1 : 0) << 12 | (parts.includes("l") ? WIDE : 0);
 }
 export const X: Readonly<Record<keyof typeof instructions, number>> =
   Object.fromEntries(Object.entries(instructions).map(([name, text]) => [name, encode(text)])) as Record<keyof typeof instructions, number>;
@@ -60,5 +64,5 @@ export const XShift = {
   psrlw: [0x71, 2], psraw: [0x71, 4], psllw: [0x71, 6], psrld: [0x72, 2], psrad: [0x72, 4], pslld: [0x72, 6],
   psrlq: [0x73, 2], psrldq: [0x73, 3], psllq: [0x73, 6], pslldq: [0x73, 7],
 } as const;
-/** Predicates of CMPPS and its kin. LT and LE raise invalid for any NaN, the others for signalling ones. */
-export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, eqOrUnordered: 8 } as const;
+/** Predicates of CMPPS and its kin. LT, LE and NLT raise invalid for any NaN, the others for signalling ones. */
+export const Compare = { eq: 0, lt: 1, le: 2, unordered: 3, notEqual: 4, notLess: 5, eqOrUnordered: 8 } as const;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CodeMemory } from "../../../ffi/code.ts";
 import { Alu, Assembler, CC, Reg, Shift } from "../../../src/cpu/translate/assembler.ts";
-import { X, XShift } from "../../../src/cpu/translate/vector-op.ts";
+import { WIDE, X, XShift } from "../../../src/cpu/translate/vector-op.ts";
 import { ensureDebianPackages } from "../../support/packages.ts";
 
 beforeAll(() => ensureDebianPackages(["binutils"]), 300_000);
@@ -156,7 +156,7 @@ const renamed: Readonly<Record<string, string>> = {
 };
 const names = Object.keys(X) as (keyof typeof X)[];
 const shown = (name: string): string => renamed[name] ?? name.replace("Store", "");
-const VEX_ONLY = /^(fn?m(add|sub)|psllv|psrlv|psrav)/, SSE_ONLY = /^sha/;
+const VEX_ONLY = /^(fn?m(add|sub)|psllv|psrlv|psrav|cvtph2ps|cvtps2ph|broadcast|extracti)/, SSE_ONLY = /^sha/;
 const hasImmediate = (name: keyof typeof X): boolean => ((X[name] >> 10) & 3) === 3 || /^(cmp[ps]|pshufd|shufps|pinsrw)/.test(name);
 const emitAll = (list: readonly (keyof typeof X)[]) => (a: Assembler): void => list.forEach(name => a.x2(X[name], 9, 10, hasImmediate(name) ? 1 : -1));
 
@@ -194,6 +194,15 @@ test("vector operands stand where they belong", () => {
     "movaps xmm4,xmm5", "pand xmm4,XMMWORD PTR [r12+0x0]", "movq xmm4,r8", "movd ecx,xmm12", "pextrq rax,xmm4,0x1", "pinsrb xmm4,r8d,0x3",
     "pmovmskb eax,xmm12", "cvttsd2si rax,xmm4", "movaps xmm9,xmm4", "psrld xmm9,0x3", "pslldq xmm12,0x8", "xorps xmm4,xmm4",
   ]);
+});
+
+test("ymm registers", () => {
+  expect(vectorForms(true, a => {
+    a.x3(X.addps | WIDE, 4, 5, 12);
+    a.x2(X.cvtps2ph | WIDE, 2, 9, 4);
+    a.x2(X.cvtpd2ps | WIDE, 3, 3);
+    a.vzeroupper();
+  })).toEqual(["vaddps ymm4,ymm5,ymm12", "vcvtps2ph xmm9,ymm2,0x4", "vcvtpd2ps xmm3,ymm3", "vzeroupper"]);
 });
 
 test("constants are reached from the end of the instruction, also behind an immediate", () => {

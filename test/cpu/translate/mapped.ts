@@ -1,12 +1,14 @@
 // test/cpu/translate/mapped.ts — a core on generated code, its memory mapped page by page, and a few encodings.
 import { expect } from "bun:test";
 import { NativeMemory } from "../../../ffi/memory.ts";
+import type { Features } from "../../../src/cpu/features.ts";
 import { Cpu } from "../../../src/cpu/interpret/cpu.ts";
 import { instructions } from "../../../src/cpu/interpret/instructions.ts";
 import { MemoryMap } from "../../../src/cpu/memory-map.ts";
 import { Offset } from "../../../src/cpu/state.ts";
 import { slot } from "../../../src/cpu/sysreg.ts";
 import { Engine } from "../../../src/cpu/translate/engine.ts";
+import type { HostFeatures } from "../../../src/cpu/translate/host-features.ts";
 
 export const RAM = 0x4000_0000;
 export const SIZE: number = 1 << 21;
@@ -16,14 +18,14 @@ export const PAGE = 0x703; // valid page, access flag, inner shareable, EL1 read
 export const BRK = 0xd420_0000;
 
 /** A core on generated code with the 2 MiB at RAM mapped one to one, page by page. */
-export function machine(): { cpu: Cpu; engine: Engine; words: Uint32Array; code(at: number, ...list: number[]): void; map(va: number, pa: number): void; go(pc: number): void; x(r: number): number } {
+export function machine(features?: Features, host?: HostFeatures): { cpu: Cpu; engine: Engine; words: Uint32Array; code(at: number, ...list: number[]): void; map(va: number, pa: number): void; go(pc: number): void; x(r: number): number } {
   const memory = NativeMemory.allocate(SIZE);
   const map = new MemoryMap();
   map.add(RAM, memory, SIZE, false);
   const cpus: Cpu[] = [];
-  const cpu = new Cpu({ index: 0, memory: map, peers: cpus, instructions, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 } });
+  const cpu = new Cpu({ index: 0, memory: map, peers: cpus, instructions, clock: { frequency: 1, ticks: () => 0, wallSeconds: () => 0 }, features });
   cpus.push(cpu);
-  const engine = Engine.create(cpu) as Engine;
+  const engine = Engine.create(cpu, undefined, host) as Engine;
   cpu.engine = engine;
   cpu.debugExits = true;
   const words = new Uint32Array(memory.window(0));
