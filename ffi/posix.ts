@@ -113,20 +113,3 @@ export function attribute(fd: number, name: string): string | undefined {
   else if (process.platform === "darwin") length = Number((darwinFiles ??= openDarwinFiles()).fgetxattr(fd, ptr(key), ptr(bytes), bytes.length, 0, 0));
   return length < 0 ? undefined : bytes.subarray(0, length).toString();
 }
-
-/** sched_setattr, by its number; struct sched_attr (linux/sched/types.h): size, policy, flags, nice, priority, runtime, deadline, period. */
-const SCHED_SETATTR: Readonly<Record<string, number>> = { x64: 314, arm64: 274 };
-const SCHED_ATTR_BYTES = 48;
-/**
- * Asks for turns of `microseconds` (100 at least) for the calling thread, so that it preempts others soon when it wakes: Linux from
- * 6.12 on; false where that is not to be had.
- */
-export function shortTurns(microseconds: number): boolean {
-  const number = process.platform === "linux" ? SCHED_SETATTR[process.arch] : undefined;
-  if (number === undefined) return false;
-  const attributes = new DataView(new ArrayBuffer(SCHED_ATTR_BYTES));
-  attributes.setUint32(0, SCHED_ATTR_BYTES, true);
-  attributes.setBigUint64(24, BigInt(microseconds * 1000), true);
-  const { syscall } = dlopen("libc.so.6", { syscall: { args: ["i64", "i64", "ptr", "i64"], returns: "i64" } }).symbols;
-  return Number(syscall(number, 0, ptr(attributes), 0)) === 0;
-}

@@ -7,7 +7,7 @@ import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
 import { SleepWatch } from "./hypervisor/hvf-clock.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import { Garbage } from "./garbage.ts";
-import { serveSoftwareVcpu, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
+import { serveSoftwareVcpus, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
 import { serveKvmVcpu, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { watch } from "./hypervisor/kick.ts";
 
@@ -45,7 +45,7 @@ addEventListener("message", event => {
     case "kvm kick": kickKvm(data); break;
     case "vcpu": serveHvfVcpu(data); break;
     case "kvm vcpu": serveKvmVcpu(data); break;
-    case "software vcpu": serveSoftwareVcpu(data, new Garbage()); break;
+    case "software vcpu": serveSoftwareVcpus(data, new Garbage()); break;
     default: data satisfies never;
   }
   process.exit();

@@ -2,7 +2,6 @@
 // an accelerator's name becomes an object.
 // Lies beside main.ts, with the other files that start Workers.
 import { Hypervisor } from "../ffi/hypervisor.ts";
-import { shortTurns } from "../ffi/posix.ts";
 import { ExitCode, Failure } from "./failure.ts";
 import type { KickMessage } from "./hypervisor-thread.ts";
 import type { GicPlaces, Vm } from "./hypervisor/backend.ts";
@@ -46,7 +45,6 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
       const features = featuresOf(start);
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
-        if (start.cpus > navigator.hardwareConcurrency) console.error('short', shortTurns(MACHINE_TURN_US));
         const clock = new SharedClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
         const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, processors: navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock }, features);
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
@@ -68,8 +66,6 @@ function featuresOf({ features, deterministic }: StartMessage): Features {
 }
 /** Cores for each processor up to which threads win: each has a translator of its own to warm up, and code. */
 const MOST_CROWDED = 2;
-/** Where there are more cores than processors: this thread is waited for by those that have one. */
-const MACHINE_TURN_US = 100;
 /** Whether the cores of the software CPU run at the same time: when asked for, or when there is something to win and nothing that forbids it. */
 function coresAtOnce(start: StartMessage): boolean {
   const { smpThreads, cpus, engine, deterministic, trace } = start;

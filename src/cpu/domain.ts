@@ -11,7 +11,6 @@
 // budget with (Offset.POLL).
 // Spec: ARM DDI 0487, D8.14 (TLB maintenance and its completion), B2.7 (caches), B2.9 (exclusives).
 import { NativeMemory } from "../../ffi/memory.ts";
-import type { Seats } from "./seats.ts";
 import { Offset } from "./state.ts";
 
 /** What a request asks for; its words are lo, hi, page. */
@@ -32,7 +31,7 @@ const ROOM = 128;
 const RECORD = 4;
 /** Words of a core: inside; changes of inside and heard; inbox: lock, records in it, told, heard, overflow; the records. */
 const C = { inside: 0, event: 1, lock: 2, count: 3, told: 4, heard: 5, overflow: 6, records: 8, WORDS: 8 + ROOM * RECORD } as const;
-/** Doubles before them: host addresses of the cores' states. Word 0 of the rest: who is alone. */
+/** Doubles before them: host addresses of the cores' states. Words 0 and 1 of the rest: who is alone; whom the machine's thread runs. */
 const header = (cpus: number): number => 2 * cpus + 2;
 /** Looks before a wait: the other is usually out within a microsecond or two. */
 const SPINS = 400;
@@ -55,13 +54,11 @@ export class Domain {
   readonly #waited: Uint8Array;
   #listener: Listener | undefined;
   readonly #yield: (() => void) | undefined;
-  readonly #seats: Seats | undefined;
   #own: Int32Array | undefined;
 
-  /** `yieldProcessor` and `seats`: given where there are more cores than the host has processors. */
-  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS), yieldProcessor?: () => void, seats?: Seats) {
+  /** `yieldProcessor`: given where there are more cores than the host has processors. */
+  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS), yieldProcessor?: () => void) {
     this.#yield = yieldProcessor;
-    this.#seats = seats;
     this.#cpus = cpus;
     this.#index = index;
     this.shared = shared;
@@ -90,8 +87,11 @@ export class Domain {
     if (words === undefined) return;
     Atomics.store(words, Offset.KICK / 4, 1);
     Atomics.store(words, Offset.POLL / 4, POKED);
-    this.#seats?.wake(cpu);
   }
+  /** The machine's thread is about to run this core. */
+  here(): void { this.#w[this.#lock + 1] = this.#index; }
+  /** Brings the machine's thread out of the guest; if it turns to another core meanwhile, soon. */
+  kickMachine(): void { this.kick(Atomics.load(this.#w, this.#lock + 1)); }
   /** SEV: every core's event register is set. One that naps wakes soon. */
   event(): void {
     for (let cpu = 0; cpu < this.#cpus; cpu++) {
@@ -107,25 +107,11 @@ export class Domain {
 
   /** Not every core can run now: one that waits for another (WFE, YIELD) may be what that one waits for. */
   get crowded(): boolean { return this.#yield !== undefined; }
-  /** Lets others run. True: this core must leave the guest for that. */
-  relax(): boolean {
-    const others = this.#seats?.wanted === true;
-    if (others && this.#index === 0) return true;
+  relax(): void {
     this.leave();
-    if (others) this.#queueAgain();
-    else this.#yield?.();
+    this.#yield?.();
     this.enter();
-    return false;
   }
-  #queueAgain(): void {
-    this.#seats?.give();
-    this.#seats?.take(this.#leaving);
-  }
-  readonly #leaving = (): boolean => (this.#own as Int32Array)[Offset.KICK / 4] !== 0;
-  /** Before a run: a place among those that may run; false if this core has to leave first, or its turn has not come. */
-  sit(): boolean { return this.#seats?.take(this.#leaving) ?? true; }
-  /** After the last run for now. */
-  stand(): void { this.#seats?.give(); }
 
   // --- inside and outside -----------------------------------------------------------------------------------------------
 
@@ -149,18 +135,14 @@ export class Domain {
     Atomics.add(this.#w, at + C.event, 1);
     Atomics.notify(this.#w, at + C.event);
   }
-  /** Between two slices: serves a poke. True: its turn is over, and it must leave the guest for that. */
-  attend(): boolean {
+  /** Between two slices: serves a poke. */
+  attend(): void {
     const own = this.#own as Int32Array, w = this.#w, at = this.#at(this.#index);
     if (own[Offset.POLL / 4] !== 0) Atomics.store(own, Offset.POLL / 4, 0); // first: what is asked for later pokes again
-    const over = this.#seats?.over === true;
-    if (over && this.#index === 0) return true;
-    if (over || Atomics.load(w, this.#lock) !== 0) {
+    if (Atomics.load(w, this.#lock) !== 0) {
       this.leave();
-      if (over) this.#queueAgain();
       this.enter();
     } else if (Atomics.load(w, at + C.told) !== w[at + C.heard]) this.#drain();
-    return false;
   }
 
   // --- inboxes ----------------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ export type ExitKind =
   | "wfi"
   /** A timer's condition became true, or a counter of the performance monitors went over; it is masked until the machine unmasks it. */
   | "vtimer"
-  /** Other cores run now. The machine's doorbell rings when it is this one's turn. */
+  /** It waits for another core (YIELD): another one's turn. */
   | "turn"
+  /** A timer was set, or a counter of the performance monitors: the machine looks at them. */
+  | "look"
   /** Somebody asked for the core's attention. */
   | "canceled"
   /** BRK while the machine asked for debug exits; PC is on it. */

@@ -75,8 +75,6 @@ export interface Vcpu {
    * instructions were executed (backends that cannot count ignore `limit`); unless `exact`, it may be up to a block short of that.
    */
   run(deadline: number | undefined, limit?: number, exact?: boolean): void;
-  /** It does not run for now: lets go of what it keeps for running. */
-  rest?(): void;
   /** Answers an `mmio` or `sysreg` read. */
   completeRead(lo: number, hi: number): void;
   /** Answers an `mmio` or `sysreg` write, or steps over an SMC. */

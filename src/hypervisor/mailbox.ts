@@ -21,6 +21,8 @@ const W = {
   /** 0 starting, 1 there, 2 could not be made (why: text). */
   phase: 28,
   textLength: 29, flag: 30,
+  /** Grows with every command, where the thread serves this vCPU alone. */
+  rung: 31,
   /** x0..x30, sp, pc as lo, hi; pstate. */
   registers: 48, pstate: 48 + 2 * 33,
 } as const;
@@ -32,14 +34,14 @@ const Command = { none: 0, run: 1, reset: 2, registers: 3, setRegister: 4, syste
 const Reply = { none: 0, read: 1, write: 2, undefined: 3, abort: 4 } as const;
 const Phase = { starting: 0, there: 1, failed: 2 } as const;
 const Flag = { write: 1, syndromeValid: 2, signExtend: 4, sixtyFour: 8 } as const;
-const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault", "turn"];
+const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "vtimer", "canceled", "debug", "fault", "turn", "look"];
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 const bitOf = (timer: TimerName): number => 1 << TIMERS.indexOf(timer);
 const START_MS = 10_000;
+/** Instructions that a vCPU runs before another one of its thread has its turn; and when no other one wants to run. */
+const TURN = 20_000, LONE_TURN = 200_000;
 /** Looks for the next command before the thread sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
 const SPINS = 2000;
-/** A vCPU keeps its seat that long for an answer: the machine's thread needs a processor to give it. */
-const BRIEFLY_MS = 2;
 
 class Box {
   readonly w: Int32Array;
@@ -73,14 +75,18 @@ export class RemoteVcpu implements Vcpu {
   readonly #exitNow: () => void;
   /** Changes its interrupt lines while it runs, where that can be done. */
   readonly #setLines: ((lines: number) => void) | undefined;
+  /** What its thread sleeps on. */
+  readonly #rung: Int32Array;
   /** It was let into the guest, and its exit was not taken yet. */
   #out = true;
   #lines = 0;
   onSysreg: Vcpu["onSysreg"];
   #debugExits = false;
 
-  constructor(index: number, exitNow: () => void, setLines?: (lines: number) => void) {
+  /** `rung`: grows with every command to a vCPU of its thread, where there are several. */
+  constructor(index: number, exitNow: () => void, setLines?: (lines: number) => void, rung?: SharedArrayBuffer) {
     this.index = index;
+    this.#rung = rung === undefined ? rungOf(this.mailbox) : new Int32Array(rung);
     this.#exitNow = exitNow;
     this.#setLines = setLines;
   }
@@ -126,7 +132,8 @@ export class RemoteVcpu implements Vcpu {
     const { w } = this.#box;
     w[W.lines] = this.#lines;
     Atomics.store(w, W.command, command);
-    Atomics.notify(w, W.command);
+    Atomics.add(this.#rung, 0, 1);
+    Atomics.notify(this.#rung, 0);
   }
   #wait(): void {
     const { w } = this.#box;
@@ -250,48 +257,101 @@ export interface OwnedVcpu extends Vcpu {
   destroy(): void;
 }
 
-/** The other side's life: makes the vCPU, serves commands until it is destroyed. `bell[0]` is the machine's doorbell; `ring`, if its thread may be in the guest. */
-export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () => OwnedVcpu, ring?: () => void): void {
+const rungOf = (mailbox: SharedArrayBuffer): Int32Array => new Int32Array(mailbox, 4 * W.rung, 1);
+/** A vCPU of a thread; `running`: it was let into the guest, and its turn is over. */
+interface Served { readonly box: Box; readonly vcpu: OwnedVcpu; running: boolean }
+/** Makes a vCPU and says so; undefined, with the reason in its mailbox, when that fails. */
+function open(shared: SharedArrayBuffer, make: () => OwnedVcpu): Served | undefined {
   const box = new Box(shared), { w, f } = box;
-  let vcpu: OwnedVcpu;
   try {
-    vcpu = make();
+    const vcpu = make();
+    f[F.id] = vcpu.id;
+    f[F.kick] = vcpu.kickAddress;
+    f[F.due] = Number.POSITIVE_INFINITY;
+    f[F.instructions] = NaN;
+    Atomics.store(w, W.phase, Phase.there);
+    return { box, vcpu, running: false };
   } catch (error) {
     box.text = error instanceof Error ? error.message : String(error);
     Atomics.store(w, W.phase, Phase.failed);
+    return undefined;
+  } finally {
     Atomics.notify(w, W.phase);
-    return;
   }
-  f[F.id] = vcpu.id;
-  f[F.kick] = vcpu.kickAddress;
-  f[F.due] = Number.POSITIVE_INFINITY;
-  f[F.instructions] = NaN;
-  Atomics.store(w, W.phase, Phase.there);
-  Atomics.notify(w, W.phase);
-  for (let spins = 0; ; spins = 0) {
-    if (vcpu.exit.kind !== "wfi") {
-      while (spins++ < SPINS && Atomics.load(w, W.command) === Command.none);
-      if (vcpu.rest !== undefined) Atomics.wait(w, W.command, Command.none, BRIEFLY_MS);
-    }
-    if (Atomics.load(w, W.command) === Command.none) vcpu.rest?.();
-    Atomics.wait(w, W.command, Command.none);
-    const command = Atomics.load(w, W.command);
-    if (command === Command.none) continue;
-    try {
-      apply(box, vcpu);
-      serve(box, vcpu, command);
-    } catch (error) {
-      w[W.kind] = KINDS.indexOf("fault");
-      box.text = error instanceof Error ? error.message : String(error);
-    }
-    Atomics.store(w, W.command, Command.none);
-    Atomics.notify(w, W.command);
-    if (command === Command.destroy) return;
-    if (command !== Command.run) continue;
-    Atomics.add(bell, 0, 1);
-    Atomics.notify(bell, 0);
-    ring?.();
+}
+
+/** The life of a thread with one vCPU: see `serveVcpus`. */
+export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () => OwnedVcpu): void {
+  serveVcpus([{ mailbox: shared, make }], rungOf(shared), bell);
+}
+/**
+ * The other side's life: makes the vCPUs, serves commands until they are destroyed. Those that are in the guest take turns.
+ * `rung[0]` grows with every command; `bell[0]` is the machine's doorbell; `ring`: its thread may be in the guest; `turned`: after every turn.
+ */
+export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; readonly make: () => OwnedVcpu }[], rung: Int32Array, bell: Int32Array, ring?: () => void, turned?: () => void): void {
+  const served: Served[] = [];
+  for (const { mailbox, make } of all) {
+    const one = open(mailbox, make);
+    if (one === undefined) return;
+    served.push(one);
   }
+  let left = served.length, spins = 0, waits = true;
+  while (left > 0) {
+    const rings = Atomics.load(rung, 0);
+    let wanted = 0;
+    for (const { box: { w } } of served) if (Atomics.load(w, W.command) !== Command.none) wanted++;
+    if (wanted === 0) {
+      if (waits || spins++ >= SPINS) Atomics.wait(rung, 0, rings);
+      continue;
+    }
+    spins = 0;
+    for (const one of served) {
+      const { w } = one.box, command = Atomics.load(w, W.command);
+      if (command === Command.none) continue;
+      const over = command === Command.run ? turn(one, served.length === 1 ? undefined : wanted > 1 ? TURN : LONE_TURN) : obey(one, command);
+      turned?.();
+      if (!over) continue;
+      one.running = false;
+      waits = one.vcpu.exit.kind === "wfi";
+      Atomics.store(w, W.command, Command.none);
+      Atomics.notify(w, W.command);
+      if (command === Command.destroy) left--;
+      if (command !== Command.run) continue;
+      Atomics.add(bell, 0, 1);
+      Atomics.notify(bell, 0);
+      ring?.();
+    }
+  }
+}
+/** Does something with a vCPU; what it throws is an exit. */
+function attempt({ box }: Served, what: () => void): void {
+  try {
+    what();
+  } catch (error) {
+    box.w[W.kind] = KINDS.indexOf("fault");
+    box.text = error instanceof Error ? error.message : String(error);
+  }
+}
+/** Anything but running. */
+function obey(one: Served, command: number): true {
+  attempt(one, () => {
+    apply(one.box, one.vcpu);
+    serve(one.box, one.vcpu, command);
+  });
+  return true;
+}
+/** Runs it, until it has an exit for the machine; or, with a limit, for a turn. True: it has one. */
+function turn(one: Served, limit: number | undefined): boolean {
+  const { box, vcpu } = one;
+  let over = true;
+  attempt(one, () => {
+    if (!one.running) apply(box, vcpu);
+    one.running = true;
+    vcpu.run(undefined, limit);
+    over = limit === undefined || (vcpu.exit.kind !== "budget" && vcpu.exit.kind !== "turn");
+    if (over) post(box, vcpu);
+  });
+  return over;
 }
 /** What came with the command. */
 function apply({ w }: Box, vcpu: Vcpu): void {
@@ -312,9 +372,6 @@ function apply({ w }: Box, vcpu: Vcpu): void {
 function serve(box: Box, vcpu: OwnedVcpu, command: number): void {
   const { w, f } = box;
   switch (command) {
-    case Command.run:
-      vcpu.run(undefined);
-      return post(box, vcpu);
     case Command.look: return postTimers(box, vcpu, true);
     case Command.reset:
       vcpu.reset(f[F.pc] as number, f[F.x0] as number);

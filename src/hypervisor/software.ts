@@ -1,5 +1,6 @@
 // src/hypervisor/software.ts — the software CPU as a backend: guest RAM in native memory, cores run by the interpreter.
 import type { Clock } from "../../devices/device.ts";
+import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { DEFAULT_FEATURES, type Features } from "../cpu/features.ts";
 import { Cpu } from "../cpu/interpret/cpu.ts";
@@ -8,11 +9,10 @@ import { warmUp } from "../cpu/interpret/warm-up.ts";
 import { Engine } from "../cpu/translate/engine.ts";
 import { Domain, Request } from "../cpu/domain.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
-import { Seats } from "../cpu/seats.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { RamWindows, RomBytes, Vcpu, Vm } from "./backend.ts";
 import type { RemoteVcpu } from "./mailbox.ts";
-import { DomainVcpu, joinDomain, remoteSoftwareVcpu, SharedClock, type SoftwareVcpuMessage } from "./software-thread.ts";
+import { OwnVcpu, remoteSoftwareVcpu, SharedClock, threadOf, threadsFor, type SoftwareVcpuMessage } from "./software-thread.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
@@ -23,7 +23,7 @@ export interface SoftwareThreads {
   readonly cpus: number;
   /** Of the host. */
   readonly processors: number;
-  /** Starts the thread of a core, which then calls `serveSoftwareVcpu`. */
+  /** Starts a thread of cores, which then calls `serveSoftwareVcpus`. */
   readonly thread: (message: SoftwareVcpuMessage) => void;
   /** The machine's doorbell. */
   readonly bell: SharedArrayBuffer;
@@ -37,6 +37,8 @@ export function coreOf(vcpu: Vcpu): Cpu {
   if (!(vcpu instanceof SoftwareVcpu)) throw new TypeError("a vCPU of another backend");
   return vcpu.core;
 }
+
+const crowded = ({ cpus, processors }: SoftwareThreads): boolean => threadsFor(cpus, processors) > processors;
 
 class SoftwareVm implements Vm {
   readonly backend = "software";
@@ -54,16 +56,14 @@ class SoftwareVm implements Vm {
   readonly #peers: Cpu[] = [];
   readonly #threads: SoftwareThreads | undefined;
   readonly #domain: Domain | undefined;
-  readonly #seats: SharedArrayBuffer | undefined;
-  readonly #remote: RemoteVcpu[] = [];
+  /** Those in other threads, by index. */
+  readonly #remote = new Map<number, RemoteVcpu>();
   readonly #features: Features;
   constructor(clock: Clock, choice: EngineChoice, gicv3: boolean, threads: SoftwareThreads | undefined, features: Features) {
     this.#features = features;
     this.pmu = features.has("PMU");
     this.#threads = threads;
-    const seats = threads === undefined || threads.cpus <= threads.processors ? undefined : new Seats(0, { ...threads, ring: () => {} });
-    this.#domain = threads === undefined ? undefined : new Domain(threads.cpus, -1, undefined, undefined, seats);
-    this.#seats = seats?.shared;
+    this.#domain = threads === undefined ? undefined : new Domain(threads.cpus);
     this.concurrent = threads !== undefined;
     this.#clock = clock;
     this.#gicv3 = gicv3;
@@ -91,8 +91,9 @@ class SoftwareVm implements Vm {
     };
   }
   createVcpu(index: number): Vcpu {
-    if (index > 0 && this.#threads !== undefined && this.#domain !== undefined) return this.#startThread(index, this.#threads, this.#domain);
-    const domain = this.#threads === undefined ? undefined : joinDomain(index, { ...this.#threads, seats: this.#seats }, this.#domain?.shared, () => {}); // this thread wakes itself
+    const threads = this.#threads, shared = this.#domain;
+    if (threads !== undefined && shared !== undefined && threadOf(index, threadsFor(threads.cpus, threads.processors)) !== 0) return this.#remoteVcpu(index, threads, shared);
+    const domain = threads === undefined ? undefined : new Domain(threads.cpus, index, shared?.shared, crowded(threads) ? yieldProcessor : undefined);
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain, features: this.#features });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
@@ -106,21 +107,30 @@ class SoftwareVm implements Vm {
       if (!warm) warmUp(this.#clock);
       warm = true;
     } else this.engine = "translator";
-    return domain === undefined ? new SoftwareVcpu(cpu, this.#gicv3) : new DomainVcpu(cpu, this.#gicv3, domain);
+    return domain === undefined ? new SoftwareVcpu(cpu, this.#gicv3) : new OwnVcpu(cpu, this.#gicv3, domain);
   }
-  #startThread(index: number, { cpus, processors, thread, bell, clock }: SoftwareThreads, domain: Domain): RemoteVcpu {
-    const vcpu = remoteSoftwareVcpu(index, domain);
+  #remoteVcpu(index: number, threads: SoftwareThreads, domain: Domain): RemoteVcpu {
+    if (!this.#remote.has(index)) this.#startThread(index, threads, domain);
+    const vcpu = this.#remote.get(index) as RemoteVcpu;
+    vcpu.started();
+    return vcpu;
+  }
+  /** Starts the thread whose first core this is, for all of its cores. */
+  #startThread(first: number, threads: SoftwareThreads, domain: Domain): void {
+    const { cpus, processors, thread, bell, clock } = threads, count = threadsFor(cpus, processors), rung = new SharedArrayBuffer(4), cores = [];
+    for (let index = first; index < cpus; index += count) {
+      const vcpu = remoteSoftwareVcpu(index, domain, rung);
+      this.#remote.set(index, vcpu);
+      cores.push({ index, mailbox: vcpu.mailbox });
+    }
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", index, cpus, gicv3: this.#gicv3, processors, seats: this.#seats, mailbox: vcpu.mailbox, bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
-    vcpu.started();
-    this.#remote.push(vcpu);
-    this.engine = `translator, ${index + 1} threads`;
-    return vcpu;
+    thread({ kind: "software vcpu", cores, rung, cpus, gicv3: this.#gicv3, crowded: crowded(threads), bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
+    this.engine = `translator, ${count} threads`;
   }
   memoryWritten(_gpa: number, _size: number): void {} // what was made of it goes with the reset that follows
   destroy(): void {
-    for (const one of this.#remote) one.destroy();
+    for (const one of this.#remote.values()) one.destroy();
     for (const cpu of this.#peers) cpu.state.memory.free();
     for (const block of this.#blocks) block.free();
   }

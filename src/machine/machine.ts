@@ -74,7 +74,7 @@ type Power = "off" | "on" | "waiting";
 interface Core {
   readonly vcpu: Vcpu;
   power: Power;
-  /** A core with a thread of its own was let into the guest, and its exit was not served yet. */
+  /** A core in another thread was let into the guest, and its exit was not served yet. */
   inGuest: boolean;
 }
 interface Timer { readonly fire: () => void; due: number | undefined }
@@ -84,12 +84,15 @@ const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 const TURN = 20_000;
 /** And when it is the only one that runs: `poll` is called at least that often. */
 const LONE_TURN = 2_000_000;
+/** The same where cores in other threads may not know which one this thread runs: they make it leave the one before. */
+const SHORT_TURN = 200_000;
 /** Exits kept for Ctrl-A s. */
 const HISTORY = 16;
 /** Looks at cores in threads before this thread sleeps: a core that has left the guest once soon does so again. */
 const LOOKS = 100;
 
-/** Whether a core has a thread of its own. */
+const earliest = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined || a < b ? a : b);
+/** Whether a core runs in another thread. */
 const isConcurrent = (vcpu: Vcpu): vcpu is ConcurrentVcpu => "start" in vcpu;
 
 export class Machine {
@@ -113,6 +116,8 @@ export class Machine {
   readonly #clock: Clock;
   readonly #host: MachineHost;
   readonly #cores: Core[] = [];
+  /** How many of them run in this thread. */
+  readonly #own: number;
   readonly #alarms: Timer[] = [];
   /** The last device accesses, a ring: address, value, and size with bit 4 set for a write. Text is made when somebody asks. */
   readonly #history = new Float64Array(3 * HISTORY);
@@ -131,6 +136,7 @@ export class Machine {
     const banks = config.firmware === undefined ? [] : [platform.flash0, platform.flash1].map(({ base, size }) => vm.addRom(base, size));
     this.flash = banks.map(one => one.bytes);
     for (let i = 0; i < config.cpus; i++) this.#cores.push({ vcpu: vm.createVcpu(i), power: "off", inGuest: false });
+    this.#own = this.#cores.filter(({ vcpu }) => !isConcurrent(vcpu)).length;
 
     const trace: Trace = {
       note: (device, what, offset, value) => {
@@ -313,8 +319,7 @@ export class Machine {
       const { vcpu } = core;
       const several = this.#runnable > 1;
       const before = vcpu.instructions;
-      const deadline = this.#waitingDue !== undefined && (next === undefined || this.#waitingDue < next) ? this.#waitingDue : next;
-      vcpu.run(deadline, Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
+      vcpu.run(earliest(next, this.#waitingDue), Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
       left -= vcpu.instructions - before;
       this.#accessor = vcpu.index;
       this.#serve(core, vcpu.exit);
@@ -329,10 +334,7 @@ export class Machine {
       this.#host.poll();
       const next = this.#fireAlarms();
       if (this.#outcome !== undefined) {
-        for (const { inGuest, vcpu } of this.#cores) {
-          if (inGuest && isConcurrent(vcpu)) vcpu.bringOut();
-          else vcpu.rest?.();
-        }
+        for (const { inGuest, vcpu } of this.#cores) if (inGuest && isConcurrent(vcpu)) vcpu.bringOut();
         return this.#outcome;
       }
       let served = false, deadline = next;
@@ -364,26 +366,21 @@ export class Machine {
     }
   }
 
-  /** Runs the core that has no thread, if there is one and it has something to do, until somebody needs this thread. */
+  /** Runs a core of this thread, if one has something to do, for a turn or until somebody needs this thread. */
   #runOwn(deadline: number | undefined): boolean {
-    const core = this.#cores[0] as Core, { vcpu } = core;
-    if (isConcurrent(vcpu)) return false;
-    if (core.power === "off" || (core.power === "waiting" && !vcpu.interruptPending && !this.#timerReady(core))) {
-      vcpu.rest?.();
-      return false;
-    }
-    core.power = "on";
-    vcpu.run(deadline, LONE_TURN);
+    const core = this.#nextCore();
+    if (core === undefined) return false;
+    const { vcpu } = core;
+    vcpu.run(earliest(deadline, this.#waitingDue), this.#runnable > 1 ? TURN : this.#own > 1 ? SHORT_TURN : LONE_TURN);
     this.#accessor = vcpu.index;
     this.#serve(core, vcpu.exit);
     this.#settleTimers(vcpu);
-    return vcpu.exit.kind !== "turn";
+    return true;
   }
-
   #runnable = 0;
   /** When the first timer of a core that waits is due. */
   #waitingDue: number | undefined;
-  /** The next powered-on core that has something to do, in turn. */
+  /** The next powered-on core of this thread that has something to do, in turn. */
   #nextCore(): Core | undefined {
     this.#runnable = 0;
     this.#waitingDue = undefined;
@@ -391,6 +388,7 @@ export class Machine {
     const n = this.#cores.length;
     for (let i = 0; i < n; i++) {
       const core = this.#cores[(this.#turn + i) % n] as Core;
+      if (isConcurrent(core.vcpu)) continue;
       if (core.power === "waiting") {
         const due = core.vcpu.timerDue();
         if (core.vcpu.interruptPending || (due !== undefined && this.#clock.ticks() >= due)) core.power = "on";
@@ -412,7 +410,7 @@ export class Machine {
   #idle(next: number | undefined): void {
     let deadline = next;
     for (const core of this.#cores) {
-      if (core.power !== "waiting" || core.inGuest) continue; // one that is on and here has not its turn
+      if (core.power === "off" || core.inGuest) continue;
       const due = core.vcpu.timerDue();
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }
@@ -435,13 +433,14 @@ export class Machine {
   #serve(core: Core, exit: Exit): void {
     const { vcpu } = core;
     this.#served++;
-    if (exit.kind !== "budget" && exit.kind !== "turn" && exit.kind !== "canceled") {
+    if (exit.kind !== "budget" && exit.kind !== "turn" && exit.kind !== "look" && exit.kind !== "canceled") {
       this.exits.set(exit.kind, (this.exits.get(exit.kind) ?? 0) + 1);
       this.tracer.exits?.(vcpu.index, exit);
     }
     switch (exit.kind) {
       case "budget":
       case "turn":
+      case "look":
       case "canceled": return;
       case "mmio": return this.#serveMmio(vcpu, exit);
       case "sysreg": return this.#serveSysreg(vcpu, exit);

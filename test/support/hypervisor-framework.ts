@@ -534,7 +534,8 @@ export class StandIn implements Disposable {
         return this.#leave(one, ExitReason.EXCEPTION, EC(0x18, iss));
       }
       case "budget":
-      case "turn": return false; // a timer was set; another core runs
+      case "look":
+      case "turn": return false; // a timer was set; a core yields
       case "fault": throw new Error(`the software CPU left with ${exit.kind} ${exit.why}`);
       default: return exit.kind satisfies never;
     }

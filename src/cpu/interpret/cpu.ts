@@ -663,10 +663,7 @@ export class Cpu {
 
   /** Between slices: budget, kick and timers. True when the machine is needed. */
   #leave(deadline: number | undefined, left: number): boolean {
-    if (this.domain?.attend() === true) {
-      this.exit.kind = "turn";
-      return true;
-    }
+    this.domain?.attend();
     if (left <= 0 || (deadline !== undefined && this.clock.ticks() >= deadline)) {
       this.exit.kind = "budget";
       return true;

@@ -25,7 +25,7 @@ function written(cpu: Cpu): Attempt {
   pmu.changed(cpu.executed);
   if (pmu.level === cpu.masked.pmu && pmu.slice(Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY) return Next;
   cpu.advance(); // the line changes, or the slice must end sooner
-  cpu.exit.kind = "budget";
+  cpu.exit.kind = "look";
   return Stop;
 }
 /** A register with a mask for writes; `read` and `write` are the bits of PMUSERENR_EL0 that let EL0 do it. */

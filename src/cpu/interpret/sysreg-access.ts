@@ -70,7 +70,7 @@ const physical: Timer = { ctl: "CNTP_CTL_EL0", cval: "CNTP_CVAL_EL0", which: "ph
 function changed(cpu: Cpu, t: Timer): Result {
   if (timerFires(cpu, t.which) === cpu.masked[t.which]) return Next;
   cpu.advance();
-  cpu.exit.kind = "budget";
+  cpu.exit.kind = "look";
   return Stop;
 }
 const timerControl = (t: Timer): Special => ({

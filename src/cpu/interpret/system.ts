@@ -23,10 +23,10 @@ const EVENT = Offset.EVENT / 4;
 const NAPS = 10_000;
 /** Somebody waits for another core: in turn, so that one has its turn now. Alone there is nobody to wait for. */
 function turnOver(cpu: Cpu): Result {
-  const mustLeave = cpu.domain?.crowded === true && cpu.domain.relax();
-  if (cpu.peers.length === 1 && !mustLeave) return Next;
+  if (cpu.domain?.crowded === true) cpu.domain.relax();
+  if (cpu.peers.length === 1) return Next;
   cpu.advance();
-  cpu.exit.kind = mustLeave ? "turn" : "budget";
+  cpu.exit.kind = "turn";
   return Stop;
 }
 

@@ -11,9 +11,9 @@ export interface CpuWires {
   readonly memory: MemoryMap;
   readonly clock: Clock;
   readonly instructions: readonly Instruction[];
-  /** All cores of the machine, this one included: inner-shareable TLB maintenance reaches them. */
+  /** The cores that take turns in this thread, this one included: inner-shareable TLB maintenance reaches them. */
   readonly peers: readonly Cpu[];
-  /** The cores in other threads, when each has its own; `peers` then is this one alone. */
+  /** The way to the cores in other threads, when there are some. */
   readonly domain?: Domain | undefined;
   /** Optional features; the usual ones when nothing is said. */
   readonly features?: Features | undefined;
