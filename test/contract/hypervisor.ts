@@ -49,7 +49,7 @@ export class Guest implements Disposable {
   [Symbol.dispose](): void { this.backend[Symbol.dispose](); }
   /** Runs to the next exit. */
   next(): Readonly<Record<string, unknown>> {
-    do this.vcpu.run(undefined); while (this.vcpu.exit.kind === "budget"); // that one may come at any time
+    do this.vcpu.run(undefined); while (this.vcpu.exit.kind === "budget" || this.vcpu.exit.kind === "look"); // these may come at any time
     return exitRecord(this.vcpu.exit);
   }
   /** Runs to the BRK, answering reads by `answer`; every exit on the way. */
