@@ -64,8 +64,6 @@ function featuresOf({ features, deterministic }: StartMessage): Features {
   if (deterministic && features.includes("RNG")) throw new Failure("HV-CPU", "--cpu: RNG's numbers are not repeatable", { hint: "leave out --deterministic, or add ,-RNG", exit: ExitCode.unsupported });
   return new Set(features);
 }
-/** Cores for each processor up to which threads win: each has a translator of its own to warm up, and code. */
-const MOST_CROWDED = 2;
 /** Whether the cores of the software CPU run at the same time: when asked for, or when there is something to win and nothing that forbids it. */
 function coresAtOnce(start: StartMessage): boolean {
   const { smpThreads, cpus, engine, deterministic, trace } = start;
@@ -73,7 +71,7 @@ function coresAtOnce(start: StartMessage): boolean {
   const against = deterministic ? "--deterministic runs one CPU at a time" : trace.includes("sysreg") ? "--trace sysreg shows one CPU at a time"
     : engine === "interpreter" ? "the interpreter runs one CPU at a time" : !Engine.possible() ? "this host refuses generated code" : undefined;
   if (smpThreads === "on" && against !== undefined) throw new Failure("HV-SMP-THREADS", `--smp-threads on: ${against}`, { hint: "--smp-threads auto", exit: ExitCode.unsupported });
-  return against === undefined && (smpThreads === "on" || (start.load.kind !== "program" && navigator.hardwareConcurrency > 1 && cpus <= MOST_CROWDED * navigator.hardwareConcurrency));
+  return against === undefined && (smpThreads === "on" || (start.load.kind !== "program" && navigator.hardwareConcurrency > 1));
 }
 const PLACES: GicPlaces = { distributor: platform.gicDistributor.base, cpuInterface: platform.gicCpuInterface.base, redistributor: gicRedistributor.base };
 

@@ -52,7 +52,7 @@ export interface StartMessage {
   /** Entry of the thread that syncs disks: a URL. */
   readonly diskThread: string;
   readonly cpus: number;
-  /** Whether the software CPU's cores have a thread each, if there are several. */
+  /** Whether the software CPU's cores run at the same time, if there are several. */
   readonly smpThreads: ThreadsChoice;
   /** Optional features of the software CPU; the usual ones when nothing is said. */
   readonly features?: readonly FeatureName[] | undefined;
