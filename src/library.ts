@@ -50,8 +50,8 @@ export interface MachineOptions {
    */
   readonly accelerator?: "auto" | AcceleratorName | undefined;
   /**
-   * The software CPU's CPUs at the same time, a thread each; "off": one at a time. "on" is refused where that cannot be; "auto",
-   * the default, takes threads for a kernel with several CPUs where the host has several, and at least one for two of them.
+   * The software CPU's CPUs at the same time, in as many threads as the host has processors; "off": one at a time. "on" is refused
+   * where that cannot be; "auto", the default, takes threads for a kernel with several CPUs where the host has several processors.
    */
   readonly smpThreads?: ThreadsChoice | undefined;
   /** Features of the software CPU as `--cpu` takes them, for instance "max" or "default,SHA3". */
