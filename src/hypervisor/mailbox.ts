@@ -25,7 +25,7 @@ const W = {
   registers: 48, pstate: 48 + 2 * 33,
 } as const;
 /** f64 words. */
-const F = { gpa: 16, due: 17, pc: 18, x0: 19, kick: 20, id: 21, instructions: 22 } as const;
+const F = { gpa: 16, due: 17, pc: 18, x0: 19, kick: 20, id: 21, instructions: 22, /** Tick at which a core in the guest must be made to leave it. */ outBy: 23 } as const;
 const TEXT = 512, TEXT_MAX = 1024;
 export const MAILBOX_BYTES: number = TEXT + TEXT_MAX;
 const Command = { none: 0, run: 1, reset: 2, registers: 3, setRegister: 4, systemRegister: 5, debug: 6, destroy: 7, look: 8 } as const;
@@ -115,6 +115,10 @@ export class RemoteVcpu implements Vcpu {
   }
   /** Makes it leave the guest if it is there, without waiting. */
   nudge(): void { if (Atomics.load(this.#box.w, W.command) === Command.run) this.#exitNow(); }
+  get outBy(): number | undefined {
+    const by = this.#box.f[F.outBy] as number;
+    return this.#out || by === Number.POSITIVE_INFINITY ? undefined : by;
+  }
   run(_deadline?: number): void {
     this.start();
     this.#wait();
@@ -244,6 +248,8 @@ export class RemoteVcpu implements Vcpu {
 /** What a thread needs of its vCPU besides the seam. */
 export interface OwnedVcpu extends Vcpu {
   readonly id: number;
+  /** Called before every run with the tick at which it must be out again, where it does not see to that itself. */
+  beforeRun?: ((deadline: number | undefined) => void) | undefined;
   destroy(): void;
 }
 
@@ -263,6 +269,16 @@ export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () 
   f[F.kick] = vcpu.kickAddress;
   f[F.due] = Number.POSITIVE_INFINITY;
   f[F.instructions] = NaN;
+  f[F.outBy] = Number.POSITIVE_INFINITY;
+  const rings = (): void => {
+    Atomics.add(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  };
+  vcpu.beforeRun = (deadline = Number.POSITIVE_INFINITY) => {
+    if (f[F.outBy] === deadline) return;
+    f[F.outBy] = deadline;
+    if (deadline !== Number.POSITIVE_INFINITY) rings(); // the machine's thread may sleep for longer
+  };
   Atomics.store(w, W.phase, Phase.there);
   Atomics.notify(w, W.phase);
   for (let spins = 0; ; spins = 0) {
@@ -281,8 +297,7 @@ export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () 
     Atomics.notify(w, W.command);
     if (command === Command.destroy) return;
     if (command !== Command.run) continue;
-    Atomics.add(bell, 0, 1);
-    Atomics.notify(bell, 0);
+    rings();
     ring?.();
   }
 }

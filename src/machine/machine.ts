@@ -336,6 +336,7 @@ export class Machine {
           this.#serve(core, vcpu.exit);
           this.#settleTimers(vcpu);
         }
+        if (core.inGuest && vcpu.outBy !== undefined && this.#clock.ticks() >= vcpu.outBy) vcpu.nudge();
         if (core.inGuest || core.power === "off" || this.#outcome !== undefined) continue;
         if (core.power === "waiting") {
           if (!vcpu.interruptPending && !this.#timerReady(core)) {
@@ -399,8 +400,8 @@ export class Machine {
   #idle(next: number | undefined): void {
     let deadline = next;
     for (const core of this.#cores) {
-      if (core.power === "off" || core.inGuest) continue;
-      const due = core.vcpu.timerDue();
+      if (core.power === "off") continue;
+      const { vcpu } = core, due = !core.inGuest ? vcpu.timerDue() : isConcurrent(vcpu) ? vcpu.outBy : undefined;
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }
     this.#host.wait(deadline, !this.#cores.some(core => core.inGuest));
@@ -499,7 +500,8 @@ export class Machine {
       (this.#cores[cpu] as Core).power = "off";
       if (this.#cores.every(core => core.power === "off")) this.stop({ kind: "off" }); // nobody is left to turn one on
     },
-    suspend: cpu => { (this.#cores[cpu] as Core).power = "waiting"; },
+    // A controller inside the backend does not say what is pending: the core is awake at once, as a WFI may be.
+    suspend: cpu => { if (this.#vm.gic === undefined) (this.#cores[cpu] as Core).power = "waiting"; },
     systemOff: () => this.stop({ kind: "off" }),
     systemReset: () => this.stop({ kind: "reset" }),
     random: into => this.#host.random(into),

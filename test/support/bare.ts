@@ -1,5 +1,7 @@
 // test/support/bare.ts — the guest of test/guests/bare as an Image, and what it says of each case.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { exclusions, type Hypervisor } from "../guests/bare/exclusions.ts";
 import { ensureDebianPackages } from "./packages.ts";
 
 const SOURCES = join(import.meta.dir, "../guests/bare");
@@ -28,4 +30,30 @@ export function casesOf(output: string): readonly Case[] {
     const found = /^(not )?ok ([^|]*) \| ([^|]*) \| ([^|]*?)(?: \| (.*))?$/.exec(line);
     return found === null ? [] : [{ row: found[2] as string, rule: found[3] as string, name: found[4] as string, ok: found[1] === undefined, seen: found[5] ?? "" }];
   });
+}
+
+/** The names of the cases that docs/fidelity.md has for a controller: those of the interpreter. */
+export function documentedCases(gic: 2 | 3): readonly string[] {
+  const rows = readFileSync(join(import.meta.dir, "../../docs/fidelity.md"), "utf8").split("\n").filter(line => /^\| \w/.test(line)).map(line => line.split(" | "));
+  const column = (rows[0] as string[]).indexOf("interpreter");
+  return rows.filter(row => row.length > column && row[0] !== "| row" && !(row[column] as string).split(" / ")[gic === 2 ? 0 : 1]?.startsWith("–")).map(row => row[2] as string);
+}
+export interface Judgement {
+  /** Not ok, and not among the exclusions. */
+  readonly broken: readonly Case[];
+  /** Documented, not excluded, and not seen. */
+  readonly missing: readonly string[];
+  /** Excluded, and ok all the same. */
+  readonly held: readonly string[];
+  readonly ok: number;
+  readonly excluded: number;
+}
+/** Holds the cases of a run on a hypervisor to the documented ones and the exclusions. */
+export function judge(cases: readonly Case[], backend: Hypervisor, gic: 2 | 3): Judgement {
+  const excluded = new Set(exclusions.filter(one => one.backend === backend && one.gic.includes(gic)).flatMap(one => one.cases));
+  const seen = new Set(cases.map(one => one.name));
+  return {
+    broken: cases.filter(one => !one.ok && !excluded.has(one.name)), missing: documentedCases(gic).filter(name => !seen.has(name) && !excluded.has(name)),
+    held: cases.filter(one => one.ok && excluded.has(one.name)).map(one => one.name), ok: cases.filter(one => one.ok).length, excluded: excluded.size,
+  };
 }

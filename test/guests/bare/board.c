@@ -78,6 +78,7 @@ void irqs(bool on) {
 static volatile u32 taken, last;
 static void one_timer(void) {
   u32 intid = gic_acknowledge();
+  if ((intid & 1023) == SPURIOUS) return; // gone before it was acknowledged: none was taken
   last = intid;
   taken++;
   WRITE("cntv_ctl_el0", 0);
