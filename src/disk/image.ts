@@ -48,7 +48,7 @@ export class ImageBackend implements BlockBackend {
   /** Flushes asked for that have not begun. One that has begun may not hold what was written since. */
   #waiting: BlockDone[] = [];
   #flushing = false;
-  /** Why a flush failed. What the host has lost then it does not say twice: no later flush can promise anything. */
+  /** Why a sync failed. What the host has lost then it does not say twice: no later flush can promise anything. A flush whose writes fail has lost nothing: they are made again. */
   #lost: string | undefined;
   constructor(image: DiskImage) {
     this.#image = image;
@@ -81,27 +81,31 @@ export class ImageBackend implements BlockBackend {
     const asked = this.#waiting;
     this.#waiting = [];
     this.#flushing = true;
-    const end = (error: unknown): void => {
-      if (error !== undefined) this.#lost ??= whyOf(error);
-      const answer = this.#lost === undefined ? undefined : { message: this.#sentence("flush", this.#lost) };
+    const end = (error: unknown, syncing: boolean): void => {
+      if (error !== undefined && syncing) this.#lost ??= whyOf(error);
+      const why = this.#lost ?? (error === undefined ? undefined : whyOf(error));
+      const answer = why === undefined ? undefined : { message: this.#sentence("flush", why) };
       this.#flushing = false;
       for (const done of asked) done(answer);
       if (this.#waiting.length > 0 && !this.#flushing) this.#flush();
     };
-    if (this.#lost !== undefined) return end(undefined);
+    if (this.#lost !== undefined) return end(undefined, true);
     const { file } = this.#image;
     const steps = this.#image.flushing();
     const go = (failed: unknown): void => {
+      let syncing = failed !== undefined;
       try {
         for (;;) {
-          const step = failed === undefined ? steps.next() : steps.throw(failed);
-          if (step.done === true) return end(failed);
+          const step = syncing ? steps.throw(failed) : steps.next();
+          if (step.done === true) return end(failed, syncing);
           if (file.syncLater !== undefined) return file.syncLater(go);
+          syncing = true;
           file.sync();
+          syncing = false;
         }
       } catch (error) {
         steps.return(undefined);
-        end(error);
+        end(error, syncing);
       }
     };
     go(undefined);

@@ -175,7 +175,7 @@ describe("a qcow2 image", () => {
 });
 
 describe("a host that fails", () => {
-  test.each(["EIO", "ENOSPC"])("%s at the n-th change: the image stays in order but for leaks, and what was flushed before is there", failure => {
+  test.each(["EIO", "ENOSPC", "EDQUOT"])("%s at the n-th change: the image stays in order but for leaks, and what was flushed before is there", failure => {
     for (let n = 1; n < 60; n += 1) {
       const file = new MemoryFile(create({ clusterBits: 12, size: 1024 * KiB })), image = open(file);
       image.write(0, new Uint8Array(256 * KiB).fill(5));
@@ -190,6 +190,32 @@ describe("a host that fails", () => {
       expect(check(file)).toMatchObject({ errors: 0 });
     }
   });
+});
+
+test("a flush whose writes fail is an error and the next one works; after a sync that failed none does", () => {
+  class Fragile extends MemoryFile {
+    lost = false;
+    override sync(): void {
+      super.sync();
+      if (this.lost) throw Object.assign(new Error("it is lost"), { code: "EIO" });
+    }
+  }
+  const file = new Fragile(create({ clusterBits: 12 })), backend = new ImageBackend(open(file));
+  const flush = (): string | undefined => {
+    let said: string | undefined = "nothing";
+    backend.flush(error => { said = error?.message; });
+    return said;
+  };
+  backend.write(0, new Uint8Array(64 * KiB).fill(5), () => {});
+  Object.assign(file, { failAt: file.changes + 1, failure: "EDQUOT" });
+  expect([flush(), flush()]).toEqual(Array(2).fill("disk.img: flush failed: the quota on the host's disk is used up; the guest gets I/O errors"));
+  file.failAt = Number.POSITIVE_INFINITY;
+  expect([flush(), contents(open(new MemoryFile(file.bytes.slice())))[64 * KiB - 1], check(new MemoryFile(file.bytes.slice())).errors]).toEqual([undefined, 5, 0]);
+  backend.write(0, new Uint8Array(64 * KiB).fill(6), () => {});
+  file.lost = true;
+  expect(flush()).toContain("EIO");
+  file.lost = false;
+  expect(flush()).toContain("EIO");
 });
 
 describe("a power cut", () => {
