@@ -309,9 +309,7 @@ export class Machine {
       const deadline = this.#waitingDue !== undefined && (next === undefined || this.#waitingDue < next) ? this.#waitingDue : next;
       vcpu.run(deadline, Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
       left -= vcpu.instructions - before;
-      this.#accessor = vcpu.index;
-      this.#serve(core, vcpu.exit);
-      this.#settleTimers(vcpu);
+      this.#left(core);
     }
   }
 
@@ -332,9 +330,7 @@ export class Machine {
         if (core.inGuest && vcpu.finished()) {
           served = true;
           core.inGuest = false;
-          this.#accessor = vcpu.index;
-          this.#serve(core, vcpu.exit);
-          this.#settleTimers(vcpu);
+          this.#left(core);
         }
         if (core.inGuest && vcpu.outBy !== undefined && this.#clock.ticks() >= vcpu.outBy) vcpu.nudge();
         if (core.inGuest || core.power === "off" || this.#outcome !== undefined) continue;
@@ -362,9 +358,7 @@ export class Machine {
     if (core.power === "waiting" && !vcpu.interruptPending && !this.#timerReady(core)) return false;
     core.power = "on";
     vcpu.run(deadline, LONE_TURN);
-    this.#accessor = vcpu.index;
-    this.#serve(core, vcpu.exit);
-    this.#settleTimers(vcpu);
+    this.#left(core);
     return true;
   }
 
@@ -420,6 +414,14 @@ export class Machine {
     return next;
   }
 
+  /** A core has left the guest. */
+  #left(core: Core): void {
+    const { vcpu } = core, { exit } = vcpu;
+    this.#accessor = vcpu.index;
+    if (exit.kind === "mmio" || exit.kind === "sysreg") this.#settleTimers(vcpu); // what it asks the interrupt controller is meant of now
+    this.#serve(core, exit);
+    this.#settleTimers(vcpu);
+  }
   #serve(core: Core, exit: Exit): void {
     const { vcpu } = core;
     if (exit.kind !== "budget" && exit.kind !== "canceled") {

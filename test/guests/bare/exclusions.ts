@@ -30,4 +30,22 @@ export const exclusions: readonly Exclusion[] = [
     cases: ["CPU_SUSPEND to standby returns SUCCESS after an interrupt"],
   },
   { backend: "kvm", gic: [2, 3], reason: "hv asks KVM for no performance monitors", cases: PMU },
+  {
+    backend: "kvm", gic: [2, 3], reason: "KVM keeps active interrupts in the CPU's list registers: with four of them four levels nest",
+    cases: ["each of 15 priorities preempts the one before; they end in reverse order"],
+  },
+  { backend: "kvm", gic: [2, 3], reason: "KVM starts a core wherever it is told to", cases: ["CPU_ON with an entry outside memory: INVALID_ADDRESS"] },
+  { backend: "kvm", gic: [2, 3], reason: "KVM answers SMC with NOT_SUPPORTED where there is no EL3", cases: ["SMC without EL3 is UNDEFINED, or a hypervisor's to serve as HVC"] },
+  {
+    backend: "kvm", gic: [2], reason: "on the GICv2 that QEMU plays for the test the timer comes once when it is not served; why has not been found",
+    cases: ["a level that is not served comes again and again, until it falls"],
+  },
+  {
+    backend: "kvm", gic: [2, 3], reason: "KVM reports an external abort on a walk as one on the access",
+    cases: ["a table where no memory is: external abort on the walk of level 3"],
+  },
+  {
+    backend: "kvm", gic: [2, 3], reason: "the CPU is the one that QEMU plays for the test, which does not check alignment there",
+    cases: ["a load by a misaligned SP with SCTLR_EL1.SA: class 0x26", "a misaligned load from Device memory: alignment fault"],
+  },
 ];
