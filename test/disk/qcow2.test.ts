@@ -237,7 +237,7 @@ describe("a power cut", () => {
       expect(same(there, model)).toBe(true);
     }
     expect(sizes).toEqual(new Set([128 * 512, 9000 * 512]));
-  });
+  }, 60_000);
   /** Sectors that were written or flushed: every value that each may have. */
   function run(seed: number): string[] {
     const random = new Random(seed);
