@@ -354,6 +354,11 @@ export class VirtualMachine implements AsyncDisposable {
   async counters(): Promise<Counters> { return { ...await this.#client.ask("counters", {}), network: this.#networks?.counters ?? {} }; }
   /** Sets the balloon's target, in bytes, when one is given; what it is now, and asks the guest for new statistics. */
   balloon(target?: number): Promise<BalloonState> { return this.#client.ask("balloon", { target }); }
+  /**
+   * Makes a disk larger while the guest uses it, which hears of it: so many bytes, a multiple of 512. Raw and qcow2 images; a disk
+   * does not become smaller, and one that is read-only or an overlay stays as it is.
+   */
+  resizeDisk(index: number, bytes: number): Promise<void> { return this.#client.ask("resizeDisk", { index, bytes }); }
   /** Registers, interrupts and last accesses, as text. */
   describe(): Promise<string> { return this.#client.ask("describe", {}); }
   /** Power-on state, program or kernel loaded again. The machine must stand still. */

@@ -94,6 +94,8 @@ export interface Questions {
   counters: { readonly args: Readonly<Record<never, never>>; readonly answer: Counters };
   /** Sets the target when it is given. */
   balloon: { readonly args: { readonly target?: number | undefined }; readonly answer: BalloonState };
+  /** Makes a disk larger. */
+  resizeDisk: { readonly args: { readonly index: number; readonly bytes: number }; readonly answer: undefined };
   describe: { readonly args: Readonly<Record<never, never>>; readonly answer: string };
 }
 export interface BalloonState {

@@ -42,6 +42,7 @@ class MachineThread implements MachineHost {
   readonly #machine: Machine;
   readonly #serial: Serial;
   readonly #disks: OpenDisks;
+  readonly #blocks: VirtioBlock[] = [];
   readonly #shares: OpenShares;
   readonly #nets: readonly ReturnType<typeof openNet>[];
   readonly #balloon: VirtioBalloon | undefined;
@@ -143,7 +144,8 @@ class MachineThread implements MachineHost {
   /** Disks from the first slot on; entropy in the last, networks before it, the rest before these: no disk moves them. */
   #virtio(): Map<number, VirtioDevice> {
     const devices = new Map<number, VirtioDevice>();
-    this.#disks.all.forEach(({ backend, serial }, n) => devices.set(n, new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) })));
+    for (const { backend, serial } of this.#disks.all) this.#blocks.push(new VirtioBlock({ backend, serial, queues: this.#start.cpus, failed: text => this.#send({ kind: "notice", text }) }));
+    this.#blocks.forEach((block, n) => devices.set(n, block));
     const last: VirtioDevice[] = [...[this.#balloon, this.#console].filter(one => one !== undefined), ...this.#shares.all.map(({ tag, server }) => new VirtioP9(tag, server)), ...this.#nets];
     last.forEach((device, n) => devices.set(virtioSlots.length - 1 - last.length + n, device));
     if (this.#start.rng) devices.set(virtioSlots.length - 1, new VirtioRng(into => this.random(into)));
@@ -377,6 +379,13 @@ class MachineThread implements MachineHost {
         const state = { target: balloon.target, actual: balloon.actual, released: balloon.released, stats: balloon.stats };
         balloon.refresh();
         return state;
+      }
+      case "resizeDisk": {
+        const { index, bytes } = question.args, disk = this.#disks.all[index], device = this.#blocks[index];
+        if (disk === undefined || device === undefined) throw new RangeError(`there is no disk ${index}: the machine has ${this.#disks.all.length}`);
+        if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 512 !== 0) throw new RangeError(`a disk of ${bytes} bytes: give a multiple of 512`);
+        disk.backend.grow(bytes);
+        return device.resized();
       }
       case "describe": return describeMachine(machine);
       default: return question satisfies never;

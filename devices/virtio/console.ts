@@ -1,15 +1,15 @@
 // devices/virtio/console.ts — virtio-console: consoles and named ports, each a stream of bytes in both directions.
 // Spec: OASIS virtio 1.2, 5.3. What waits for a reader on the host waits in the guest's buffers, and the guest goes on; what is for
 // the guest waits with the host until somebody has opened the port. What has to be told of a port is a set of bits, so that a
-// driver without buffers for it costs nothing. Left out: emergency writes, ports that come and go while the guest runs.
+// driver without buffers for it costs nothing. Left out: ports that come and go while the guest runs.
 import type { ConsolePort, HostEnd } from "./console-port.ts";
 import type { VirtioDevice, VirtioTransport } from "./device.ts";
 import { drain, type Chain, type SplitQueue } from "./queue.ts";
 
 /** 5.3.3. */
-const VIRTIO_CONSOLE_F = { SIZE: 1 << 0, MULTIPORT: 1 << 1 } as const;
+const VIRTIO_CONSOLE_F = { SIZE: 1 << 0, MULTIPORT: 1 << 1, EMERG_WRITE: 1 << 2 } as const;
 /** struct virtio_console_config, 5.3.4. */
-const Config = { cols: 0, rows: 2, max_nr_ports: 4, SIZE: 8 } as const;
+const Config = { cols: 0, rows: 2, max_nr_ports: 4, emerg_wr: 8, SIZE: 12 } as const;
 /** struct virtio_console_control, 5.3.6.2: le32 id, le16 event, le16 value. */
 const VIRTIO_CONSOLE = { DEVICE_READY: 0, PORT_ADD: 1, PORT_READY: 3, CONSOLE_PORT: 4, RESIZE: 5, PORT_OPEN: 6, PORT_NAME: 7 } as const;
 const CONTROL = 8;
@@ -43,7 +43,8 @@ const fresh = (end: ConsolePort): State => ({ end, open: false, ready: false, to
 export class VirtioConsole implements VirtioDevice {
   readonly name = "console";
   readonly id = 3;
-  readonly features: number = VIRTIO_CONSOLE_F.SIZE | VIRTIO_CONSOLE_F.MULTIPORT;
+  readonly configuredEarly = true;
+  readonly features: number = VIRTIO_CONSOLE_F.SIZE | VIRTIO_CONSOLE_F.MULTIPORT | VIRTIO_CONSOLE_F.EMERG_WRITE;
   readonly queues: number;
   readonly config: Uint8Array = new Uint8Array(Config.SIZE);
   readonly #view = new DataView(this.config.buffer);
@@ -71,6 +72,14 @@ export class VirtioConsole implements VirtioDevice {
       this.#open(port, false);
       this.#ports[i] = fresh(port.end);
     });
+  }
+  /** 5.3.4: the low byte of emerg_wr goes to the first port at once, whatever became of the queues: a dying kernel's last words. */
+  configure(offset: number, _size: number, value: number): void {
+    if (offset !== Config.emerg_wr) return this.#transport?.note("write to the configuration space ignored");
+    const { end } = this.#ports[0] as State, into = end.reserve(1);
+    if (into === undefined) return this.#transport?.note("emergency write dropped: the reader is slow");
+    into[0] = value;
+    end.commit();
   }
   /** Something has changed at the host's end of a port: bytes, room, who is there, the size of its window. */
   serve(): void {

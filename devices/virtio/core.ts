@@ -138,7 +138,7 @@ export class VirtioCore {
     return value;
   }
   writeConfig(at: number, size: number, value: number): void {
-    if (this.device.configure !== undefined && this.#has(STATUS.DRIVER)) this.device.configure(at, size, value >>> 0);
+    if (this.device.configure !== undefined && (this.device.configuredEarly === true || this.#has(STATUS.DRIVER))) this.device.configure(at, size, value >>> 0);
     else this.note("write to the configuration space ignored", at, value);
   }
 

@@ -35,6 +35,8 @@ export interface VirtioDevice {
   readonly config: Uint8Array;
   /** The driver writes to the configuration space, `size` bytes; without it, such a write is ignored and noted. */
   configure?(offset: number, size: number, value: number): void;
+  /** Such writes count before there is a driver, too (5.3.5, emergency writes). */
+  readonly configuredEarly?: boolean;
   /** Once, before anything else. */
   attach(transport: VirtioTransport): void;
   /** FEATURES_OK was reached with this subset of `features`. */

@@ -2,6 +2,7 @@
 // Formats are synchronous and throw; only a flush may take its time: it is a list of steps with the host's sync in between,
 // so that a guest can go on while its data travels to the medium.
 import type { BlockBackend, BlockDone } from "../../devices/virtio/block-backend.ts";
+import { Failure } from "../failure.ts";
 import { whyOf, type DiskFile } from "./file.ts";
 
 /** What a range holds: bytes, zeros known without reading, or nothing of its own (then it reads as zeros). */
@@ -17,6 +18,8 @@ export interface DiskImage {
   write(at: number, from: Uint8Array): void;
   discard(at: number, length: number): void;
   writeZeroes(at: number, length: number, unmap: boolean): void;
+  /** Makes the disk larger, while it is in use too: new bytes read as zeros. Throws where that cannot be. */
+  grow(size: number): void;
   /** A flush: at each `yield` the caller syncs `file`, and goes on only when that worked; else it throws into this. */
   flushing(): Generator<undefined, void>;
   /** What is at `at`, and how many of `length` bytes are the same. */
@@ -39,19 +42,31 @@ export function flushNow(image: DiskImage): void {
 
 /** An image behind a block device. */
 export class ImageBackend implements BlockBackend {
-  readonly size: number;
   readonly readOnly: boolean;
   readonly readsAtOnce = true;
   readonly #image: DiskImage;
   /** Flushes asked for that have not begun. One that has begun may not hold what was written since. */
   #waiting: BlockDone[] = [];
   #flushing = false;
-  /** Why a flush failed. What the host has lost then it does not say twice: no later flush can promise anything. */
+  /** Why a sync failed. What the host has lost then it does not say twice: no later flush can promise anything. A flush whose writes fail has lost nothing: they are made again. */
   #lost: string | undefined;
   constructor(image: DiskImage) {
     this.#image = image;
-    this.size = image.size;
     this.readOnly = image.readOnly;
+  }
+  get size(): number { return this.#image.size; }
+  /** Makes the disk larger; throws an Error with a user's words where that cannot be. */
+  grow(size: number): void {
+    const image = this.#image, { name } = image.file;
+    if (size < image.size) throw new Error(`${name}: has ${image.size} bytes: while a machine uses it, it can only grow`);
+    if (this.readOnly) throw new Error(`${name}: is read-only: it does not grow`);
+    if (this.#lost !== undefined) throw new Error(this.#sentence("flush", this.#lost));
+    if (size === image.size) return;
+    try {
+      image.grow(size);
+    } catch (error) {
+      throw error instanceof Failure ? error : new Error(`${name}: cannot become ${size} bytes: ${whyOf(error)}`, { cause: error });
+    }
   }
   read(at: number, into: Uint8Array, done: BlockDone): void { this.#attempt("read", done, () => this.#image.read(at, into)); }
   write(at: number, from: Uint8Array, done: BlockDone): void { this.#attempt("write", done, () => this.#image.write(at, from)); }
@@ -66,27 +81,31 @@ export class ImageBackend implements BlockBackend {
     const asked = this.#waiting;
     this.#waiting = [];
     this.#flushing = true;
-    const end = (error: unknown): void => {
-      if (error !== undefined) this.#lost ??= whyOf(error);
-      const answer = this.#lost === undefined ? undefined : { message: this.#sentence("flush", this.#lost) };
+    const end = (error: unknown, syncing: boolean): void => {
+      if (error !== undefined && syncing) this.#lost ??= whyOf(error);
+      const why = this.#lost ?? (error === undefined ? undefined : whyOf(error));
+      const answer = why === undefined ? undefined : { message: this.#sentence("flush", why) };
       this.#flushing = false;
       for (const done of asked) done(answer);
       if (this.#waiting.length > 0 && !this.#flushing) this.#flush();
     };
-    if (this.#lost !== undefined) return end(undefined);
+    if (this.#lost !== undefined) return end(undefined, true);
     const { file } = this.#image;
     const steps = this.#image.flushing();
     const go = (failed: unknown): void => {
+      let syncing = failed !== undefined;
       try {
         for (;;) {
-          const step = failed === undefined ? steps.next() : steps.throw(failed);
-          if (step.done === true) return end(failed);
+          const step = syncing ? steps.throw(failed) : steps.next();
+          if (step.done === true) return end(failed, syncing);
           if (file.syncLater !== undefined) return file.syncLater(go);
+          syncing = true;
           file.sync();
+          syncing = false;
         }
       } catch (error) {
         steps.return(undefined);
-        end(error);
+        end(error, syncing);
       }
     };
     go(undefined);

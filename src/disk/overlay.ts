@@ -45,6 +45,7 @@ export class OverlayImage implements DiskImage {
     this.#free(first, last - first);
     this.#take(first, last - first);
   }
+  grow(_size: number): void { throw new Error("what is written to it is thrown away: give the image below another size"); }
   /** Nothing of it outlives the process, let alone a power cut. */
   *flushing(): Generator<undefined, void> {}
   status(at: number, length: number): { readonly kind: RangeKind; readonly length: number } {

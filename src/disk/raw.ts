@@ -3,7 +3,7 @@ import { readAll, writeAll, writeZeros, type DiskFile } from "./file.ts";
 import type { DiskImage, RangeKind } from "./image.ts";
 
 export class RawImage implements DiskImage {
-  readonly size: number;
+  #size: number;
   readonly readOnly: boolean;
   readonly file: DiskFile;
   readonly #guard: ((from: Uint8Array) => void) | undefined;
@@ -14,7 +14,13 @@ export class RawImage implements DiskImage {
     this.file = file;
     this.readOnly = readOnly;
     this.#guard = guard;
-    this.size = file.size;
+    this.#size = file.size;
+  }
+  get size(): number { return this.#size; }
+  grow(size: number): void {
+    this.#written = true; // a flush keeps the length, too
+    this.file.resize(size);
+    this.#size = size;
   }
   read(at: number, into: Uint8Array): void { readAll(this.file, at, into); }
   write(at: number, from: Uint8Array): void {

@@ -1,5 +1,4 @@
 // src/host/disks.ts — the machine's disks as plain data, and opened: file, format and overlay joined.
-import type { BlockBackend } from "../../devices/virtio/block-backend.ts";
 import { ImageBackend, type DiskImage } from "../disk/image.ts";
 import { OverlayImage } from "../disk/overlay.ts";
 import { Failure } from "../failure.ts";
@@ -20,7 +19,7 @@ export interface DiskOptions {
   readonly backing?: "any" | undefined;
 }
 export interface OpenDisks {
-  readonly all: readonly { readonly backend: BlockBackend; readonly serial: string }[];
+  readonly all: readonly { readonly backend: ImageBackend; readonly serial: string }[];
   /** Everything written reaches the medium, as far as it can, and the files are let go of. Once only. */
   close(): void;
 }

@@ -164,9 +164,13 @@ class HostPlace implements Place {
     if (!(to instanceof HostPlace)) return E.EXDEV;
     const here = this.attributes(), errno = settle(renameAt(this.#fd, name, to.#fd, newName));
     if (errno !== 0) return errno;
+    const moved = to.walk(newName), attributes = typeof moved === "number" ? moved : moved.attributes();
+    if (typeof moved !== "number") moved.release();
+    // where the host does not tell names apart by their case, it may be known by another spelling
+    const known = (place: HostPlace): boolean => place.#name === name || (place.#name.toLowerCase() === name.toLowerCase() && same(place.attributes(), attributes));
     for (const place of this.#share) { // who knows it by its old name
       const parent = place.#parent;
-      if (parent === undefined || place.#name !== name || (parent !== this && !same(parent.attributes(), here))) continue;
+      if (parent === undefined || !known(place) || (parent !== this && !same(parent.attributes(), here))) continue;
       place.#name = newName;
       place.#parent = to.hold();
       parent.release();

@@ -123,4 +123,8 @@ export interface ConcurrentVcpu extends Vcpu {
   finished(): boolean;
   /** Makes it leave; its exit stays to be served. */
   bringOut(): void;
+  /** Makes it leave if it is there, without waiting. */
+  nudge(): void;
+  /** Tick from which on it must be nudged: a timer of its own that nobody else watches; undefined: none. */
+  readonly outBy: number | undefined;
 }

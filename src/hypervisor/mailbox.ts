@@ -27,7 +27,7 @@ const W = {
   registers: 48, pstate: 48 + 2 * 33,
 } as const;
 /** f64 words. */
-const F = { gpa: 16, due: 17, pc: 18, x0: 19, kick: 20, id: 21, instructions: 22 } as const;
+const F = { gpa: 16, due: 17, pc: 18, x0: 19, kick: 20, id: 21, instructions: 22, /** Tick at which a core in the guest must be made to leave it. */ outBy: 23 } as const;
 const TEXT = 512, TEXT_MAX = 1024;
 export const MAILBOX_BYTES: number = TEXT + TEXT_MAX;
 const Command = { none: 0, run: 1, reset: 2, registers: 3, setRegister: 4, systemRegister: 5, debug: 6, destroy: 7, look: 8 } as const;
@@ -123,6 +123,10 @@ export class RemoteVcpu implements Vcpu {
   }
   /** Makes it leave the guest if it is there, without waiting. */
   nudge(): void { if (Atomics.load(this.#box.w, W.command) === Command.run) this.#exitNow(); }
+  get outBy(): number | undefined {
+    const by = this.#box.f[F.outBy] as number;
+    return this.#out || by === Number.POSITIVE_INFINITY ? undefined : by;
+  }
   run(_deadline?: number): void {
     this.start();
     this.#wait();
@@ -254,6 +258,8 @@ export class RemoteVcpu implements Vcpu {
 /** What a thread needs of its vCPU besides the seam. */
 export interface OwnedVcpu extends Vcpu {
   readonly id: number;
+  /** Called before every run with the tick at which it must be out again, where it does not see to that itself. */
+  beforeRun?: ((deadline: number | undefined) => void) | undefined;
   destroy(): void;
 }
 
@@ -261,7 +267,7 @@ const rungOf = (mailbox: SharedArrayBuffer): Int32Array => new Int32Array(mailbo
 /** A vCPU of a thread; `running`: it was let into the guest, and its turn is over. */
 interface Served { readonly box: Box; readonly vcpu: OwnedVcpu; running: boolean }
 /** Makes a vCPU and says so; undefined, with the reason in its mailbox, when that fails. */
-function open(shared: SharedArrayBuffer, make: () => OwnedVcpu): Served | undefined {
+function open(shared: SharedArrayBuffer, make: () => OwnedVcpu, tell: () => void): Served | undefined {
   const box = new Box(shared), { w, f } = box;
   try {
     const vcpu = make();
@@ -269,6 +275,12 @@ function open(shared: SharedArrayBuffer, make: () => OwnedVcpu): Served | undefi
     f[F.kick] = vcpu.kickAddress;
     f[F.due] = Number.POSITIVE_INFINITY;
     f[F.instructions] = NaN;
+    f[F.outBy] = Number.POSITIVE_INFINITY;
+    vcpu.beforeRun = (deadline = Number.POSITIVE_INFINITY) => {
+      if (f[F.outBy] === deadline) return;
+      f[F.outBy] = deadline;
+      if (deadline !== Number.POSITIVE_INFINITY) tell(); // the machine's thread may sleep for longer
+    };
     Atomics.store(w, W.phase, Phase.there);
     return { box, vcpu, running: false };
   } catch (error) {
@@ -290,8 +302,12 @@ export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () 
  */
 export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; readonly make: () => OwnedVcpu }[], rung: Int32Array, bell: Int32Array, ring?: () => void, turned?: () => void): void {
   const served: Served[] = [];
+  const tell = (): void => {
+    Atomics.add(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  };
   for (const { mailbox, make } of all) {
-    const one = open(mailbox, make);
+    const one = open(mailbox, make, tell);
     if (one === undefined) return;
     served.push(one);
   }
@@ -317,8 +333,7 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
       Atomics.notify(w, W.command);
       if (command === Command.destroy) left--;
       if (command !== Command.run) continue;
-      Atomics.add(bell, 0, 1);
-      Atomics.notify(bell, 0);
+      tell();
       ring?.();
     }
   }

@@ -321,9 +321,7 @@ export class Machine {
       const before = vcpu.instructions;
       vcpu.run(earliest(next, this.#waitingDue), Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
       left -= vcpu.instructions - before;
-      this.#accessor = vcpu.index;
-      this.#serve(core, vcpu.exit);
-      this.#settleTimers(vcpu);
+      this.#left(core);
     }
   }
 
@@ -344,10 +342,9 @@ export class Machine {
         if (core.inGuest && vcpu.finished()) {
           served = true;
           core.inGuest = false;
-          this.#accessor = vcpu.index;
-          this.#serve(core, vcpu.exit);
-          this.#settleTimers(vcpu);
+          this.#left(core);
         }
+        if (core.inGuest && vcpu.outBy !== undefined && this.#clock.ticks() >= vcpu.outBy) vcpu.nudge();
         if (core.inGuest || core.power === "off" || this.#outcome !== undefined) continue;
         if (core.power === "waiting") {
           if (!vcpu.interruptPending && !this.#timerReady(core)) {
@@ -372,9 +369,7 @@ export class Machine {
     if (core === undefined) return false;
     const { vcpu } = core;
     vcpu.run(earliest(deadline, this.#waitingDue), this.#runnable > 1 ? TURN : this.#own > 1 ? SHORT_TURN : LONE_TURN);
-    this.#accessor = vcpu.index;
-    this.#serve(core, vcpu.exit);
-    this.#settleTimers(vcpu);
+    this.#left(core);
     return true;
   }
   #runnable = 0;
@@ -410,8 +405,8 @@ export class Machine {
   #idle(next: number | undefined): void {
     let deadline = next;
     for (const core of this.#cores) {
-      if (core.power === "off" || core.inGuest) continue;
-      const due = core.vcpu.timerDue();
+      if (core.power === "off") continue;
+      const { vcpu } = core, due = !core.inGuest ? vcpu.timerDue() : isConcurrent(vcpu) ? vcpu.outBy : undefined;
       if (due !== undefined && (deadline === undefined || due < deadline)) deadline = due;
     }
     this.#host.wait(deadline, !this.#cores.some(core => core.inGuest));
@@ -430,6 +425,14 @@ export class Machine {
     return next;
   }
 
+  /** A core has left the guest. */
+  #left(core: Core): void {
+    const { vcpu } = core, { exit } = vcpu;
+    this.#accessor = vcpu.index;
+    if (exit.kind === "mmio" || exit.kind === "sysreg") this.#settleTimers(vcpu); // what it asks the interrupt controller is meant of now
+    this.#serve(core, exit);
+    this.#settleTimers(vcpu);
+  }
   #serve(core: Core, exit: Exit): void {
     const { vcpu } = core;
     this.#served++;
@@ -513,7 +516,8 @@ export class Machine {
       (this.#cores[cpu] as Core).power = "off";
       if (this.#cores.every(core => core.power === "off")) this.stop({ kind: "off" }); // nobody is left to turn one on
     },
-    suspend: cpu => { (this.#cores[cpu] as Core).power = "waiting"; },
+    // A controller inside the backend does not say what is pending: the core is awake at once, as a WFI may be.
+    suspend: cpu => { if (this.#vm.gic === undefined) (this.#cores[cpu] as Core).power = "waiting"; },
     systemOff: () => this.stop({ kind: "off" }),
     systemReset: () => this.stop({ kind: "reset" }),
     random: into => this.#host.random(into),

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { windowSize } from "../../src/host/terminal.ts";
 import { VirtualMachine } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import { hv } from "../support/hv.ts";
 import { ensureDebianPackages, run } from "../support/packages.ts";
 import { Random } from "../support/random.ts";
 
@@ -22,7 +23,7 @@ const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).diges
 
 describe("Debian's kernel 6.1 with disks", () => {
   const folder = mkdtempSync(join(tmpdir(), "hv-disk-"));
-  const image = join(folder, "root.img"), other = join(folder, "other.img"), short = join(folder, "short.img");
+  const image = join(folder, "root.img"), other = join(folder, "other.img"), short = join(folder, "short.img"), packed = join(folder, "packed.qcow2");
   const small = new TextEncoder().encode("put here by the host\n"), large = new Random(5).bytes(3_000_001);
   const otherBytes = new Random(6).bytes(1024 * 1024);
   let vm: VirtualMachine;
@@ -37,11 +38,12 @@ describe("Debian's kernel 6.1 with disks", () => {
     expect(run(["mkfs.ext4", "-q", "-F", "-d", tree, image]).code).toBe(0);
     writeFileSync(other, otherBytes);
     writeFileSync(short, otherBytes);
+    expect((await hv(["disk", "create", packed, "1M"])).code).toBe(0);
     const pulled = await debianKernel("6.1");
     vm = await VirtualMachine.start({
       kernel: pulled.kernel, initrd: pulled.initramfs, rng: true,
       cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 50, columns: 400 })}`, // no line of ours is wrapped
-      disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }, { path: short }],
+      disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }, { path: short }, { path: packed, format: "qcow2" }],
     });
     await vm.console.expect(/\/ # /, { timeout: BOOT });
   }, BOOT + 300_000);
@@ -75,6 +77,19 @@ describe("Debian's kernel 6.1 with disks", () => {
     expect(vm.notices).toEqual([`${short}: read failed: the file is shorter than the 1048576 bytes it had when it was opened; the guest gets I/O errors`]);
     expect(await command(vm, "md5sum < /mnt/small.txt")).toBe(`${md5(small)}  -\r\n`);
   });
+  test("disks grow while they are used: the guest hears of it, and writes behind the old end; smaller is refused with a line", async () => {
+    await vm.resizeDisk(0, 48 * 1024 * 1024);
+    await vm.resizeDisk(4, 3 * 1024 * 1024);
+    await command(vm, "until grep -q 98304 /sys/block/vda/size && grep -q 6144 /sys/block/vde/size; do sleep 0.1; done");
+    expect(await command(vm, "cat /sys/block/vda/size /sys/block/vde/size; dd if=/dev/vde bs=4096 skip=512 count=1 2>/dev/null | tr -d '\\0' | wc -c")).toBe("98304\r\n6144\r\n0\r\n");
+    expect(await command(vm, "yes | dd of=/dev/vde bs=4096 seek=512 count=1 conv=fsync,notrunc iflag=fullblock 2>/dev/null; echo code $?")).toBe("code 0\r\n");
+    const refused = await Promise.all([vm.resizeDisk(0, 1024 * 1024), vm.resizeDisk(1, 4 * 1024 * 1024), vm.resizeDisk(2, 4 * 1024 * 1024), vm.resizeDisk(9, 512), vm.resizeDisk(0, 513)].map(one => one.then(() => "grown", (error: Error) => error.message)));
+    expect(refused).toEqual([
+      `${image}: has 50331648 bytes: while a machine uses it, it can only grow`, expect.stringContaining("what is written to it is thrown away: give the image below another size"),
+      `${other}: is read-only: it does not grow`, "there is no disk 9: the machine has 5", "a disk of 513 bytes: give a multiple of 512",
+    ]);
+    expect(await command(vm, "cat /sys/block/vda/size; md5sum < /mnt/small.txt")).toBe(`98304\r\n${md5(small)}  -\r\n`);
+  });
   test("it writes, trims and switches off; nothing in its log is an error", async () => {
     await command(vm, "md5sum /mnt/large.bin > /mnt/written.txt; cp /mnt/large.bin /mnt/copy.bin; rm /mnt/large.bin; sync; fstrim /mnt 2>/dev/null; umount /mnt");
     expect(await command(vm, "dmesg | grep -v vdd | grep -iE 'i/o error|EXT4-fs error|WARNING|BUG:|nobody cared|virtio.*(fail|error)'")).toBe("");
@@ -89,5 +104,11 @@ describe("Debian's kernel 6.1 with disks", () => {
     expect(new TextDecoder().decode(run(["debugfs", "-R", "cat /written.txt", image]).stdout)).toBe(`${md5(large)}  /mnt/large.bin\n`);
     expect(md5(run(["debugfs", "-R", "cat /copy.bin", image]).stdout)).toBe(md5(large));
     expect(md5(readFileSync(other))).toBe(md5(otherBytes));
+  });
+  test("and a disk that has grown is in order, with what was written behind its old end", async () => {
+    expect(JSON.parse((await hv(["disk", "check", packed, "--json"])).stdout)).toMatchObject({ errors: 0, leaks: 0 });
+    const raw = join(folder, "packed.raw");
+    expect((await hv(["disk", "convert", packed, raw, "--to", "raw"])).code).toBe(0);
+    expect(readFileSync(raw).subarray(512 * 4096, 513 * 4096).toString()).toBe("y\n".repeat(2048));
   });
 });

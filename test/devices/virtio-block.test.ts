@@ -168,7 +168,7 @@ describe("virtio-blk", () => {
     });
     expect(results).toEqual([true, true, true]);
   });
-  test.each([["EIO", "EIO"], ["ENOSPC", "no space left on the host's disk"]])("%s is an I/O error to the guest, and one line to the user", (code, words) => {
+  test.each([["EIO", "EIO"], ["ENOSPC", "no space left on the host's disk"], ["EDQUOT", "the quota on the host's disk is used up"]])("%s is an I/O error to the guest, and one line to the user", (code, words) => {
     const { driver, file, told } = disk();
     file.fail = code;
     expect([driver.block(T.OUT, 0, buffer(driver, 512)), driver.block(T.OUT, 8, buffer(driver, 512)), driver.block(T.FLUSH, 0)]).toEqual([IOERR, IOERR, IOERR]);

@@ -31,6 +31,21 @@ class Port implements ConsolePort {
   host(): HostEnd { return this.end; }
   guest(open: boolean): void { this.guestWas.push(open); }
 }
+test("an emergency write is the first port's at once: without a driver, before DRIVER_OK, beside a queue that stands; a slow reader loses it", () => {
+  const ports = [new Port(), new Port("agent")] as const, driver = new Driver(new VirtioConsole(ports));
+  const say = (words: string, size = 4): void => { for (const c of bytes(words)) driver.device.write(Reg.Config + 8, size, c | 0x4100); };
+  say("no driver, ");
+  driver.negotiate();
+  say("no queues, ", 1);
+  driver.w(Reg.Status, driver.status | Status.FAILED);
+  say("failed", 2);
+  expect([ports[0].taken, ports[1].taken, driver.r(Reg.Config + 8)]).toEqual(["no driver, no queues, failed", "", 0]);
+  ports[0].room = 0;
+  say("lost");
+  driver.device.write(Reg.Config, 2, 80); // not the driver's
+  expect([ports[0].taken.length, driver.r(Reg.Config) & 0xffff, driver.trace.notes]).toEqual([28, 80, [...Array<string>(4).fill("virtio-console: emergency write dropped: the reader is slow"), "virtio-console: write to the configuration space ignored"]]);
+});
+
 /** A device with a console and a named port, its driver, and the rings of both ports and of the control queues. */
 function start(without = 0) {
   const ports = [new Port(), new Port("agent")] as const, device = new VirtioConsole(ports), driver = new Driver(device);

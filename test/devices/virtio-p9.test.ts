@@ -1,13 +1,14 @@
 // test/devices/virtio-p9.test.ts — virtio-9p on directories of this host: what 9P2000.L promises, and rows F1 to F5 of the list
 // of adversarial cases, each through the device.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkShares } from "../../src/host/shares.ts";
 import { E } from "../../src/share/files.ts";
 import { T } from "../../src/share/server.ts";
 import { failureOf } from "../support/failure.ts";
+import { foldingFiles } from "../support/folding-files.ts";
 import { P9Client, message, u16, u32, u64, u8 } from "../support/p9-client.ts";
 import { run } from "../support/packages.ts";
 import { Status } from "../support/virtio-driver.ts";
@@ -310,6 +311,70 @@ describe("F5: the host's side goes away", () => {
       fresh();
     }
   });
+});
+
+describe("F5: rights that are revoked while the guest has it mounted", () => {
+  test("what is open goes on, the rest is EACCES, nothing outside is reached; and all is well when they are given back", () => {
+    const own = mkdtempSync(join(tmpdir(), "hv-rights-")), root = process.getuid?.() === 0; // root has all rights: be somebody else
+    try {
+      if (root) chownSync(own, 65534, 65534);
+      const child = Bun.spawnSync([...(root ? ["setpriv", "--reuid", "65534", "--clear-groups"] : []), process.execPath, join(import.meta.dir, "../support/rights-revoked.ts"), own]);
+      expect(child.stderr.toString()).toBe("");
+      expect(JSON.parse(child.stdout.toString())).toEqual({
+        open: [0, 0, 0], "of files: what is open goes on": [0, "still \n"], "of files: nothing is opened": [E.EACCES, E.EACCES, E.EACCES, E.EACCES],
+        "of the root": [E.EACCES, E.EACCES, E.EACCES, 0, E.EINVAL], "its list": E.EACCES, "the guest cannot give them to itself by a name it cannot reach": E.EACCES,
+        "read-only for the host": [E.EACCES, E.EACCES, E.EACCES], "given back": [0, "other\n", 0, "leaf\n", 0, "still \n"], outside: "SECRET\n",
+      });
+    } finally {
+      rmSync(own, { recursive: true });
+    }
+  });
+});
+
+/** A directory whose names differ not by case alone: of a real file system where the kernel has one. */
+function casefoldTmpfs(at: string): boolean {
+  mkdirSync(at);
+  const mounted = run(["mount", "-t", "tmpfs", "-o", "casefold", "none", at]);
+  if (mounted.code === 0 && run(["chattr", "+F", at]).code === 0) return true;
+  run(["umount", at]);
+  console.log(`F5, names on a real file system that folds case: not run: ${mounted.stderr.trim().split("\n")[0] ?? "chattr"}`);
+  return false;
+}
+describe.each(["a played file system", "tmpfs"] as const)("F5: names that differ by case only: %s", kind => {
+  let folding: string;
+  const client2 = (): P9Client | undefined => {
+    folding = join(place, "folding");
+    if (kind === "tmpfs" ? !casefoldTmpfs(folding) : mkdirSync(folding) !== undefined) return undefined;
+    client.close();
+    client = kind === "tmpfs" ? new P9Client(folding) : new P9Client(folding, false, foldingFiles);
+    client.attach(ROOT);
+    return client;
+  };
+  test("are one name: what is there is found, not made twice, renamed and removed by any spelling; links still lead nowhere", () => {
+    if (client2() === undefined) return;
+    try {
+      const make = (fid: number, name: string, flags = RDWR | CREATE): number => client.walk(ROOT, fid) || client.try(T.lcreate, u32(fid), name, u32(flags), u32(0o644), u32(0));
+      expect([make(2, "Read.me"), client.write(2, "one"), make(3, "READ.ME", RDWR | CREATE | EXCL), make(4, "read.me"), client.read(4)]).toEqual([0, 0, E.EEXIST, 0, "one"]);
+      expect([client.try(T.mkdir, u32(ROOT), "Sub", u32(0o755), u32(0)), client.try(T.mkdir, u32(ROOT), "sUB", u32(0o755), u32(0)), client.try(T.symlink, u32(ROOT), "READ.me", "x", u32(0))]).toEqual([0, E.EEXIST, E.EEXIST]);
+      symlinkSync("../secret", join(folding, "Link"));
+      expect([open(5, 0, "LINK"), open(6, 0, "sub", "..", "..", "secret"), client.walk(ROOT, 7, "LINK", "x")]).toEqual([E.ELOOP, -2, -2]);
+      // its own name in another case; then another, with the first fid still on it
+      expect([client.try(T.renameat, u32(ROOT), "read.ME", u32(ROOT), "README"), client.try(T.rename, u32(2), u32(ROOT), "other"), client.read(4)]).toEqual([0, 0, "one"]);
+      expect([make(8, "rEADme"), client.write(8, "two"), client.try(T.remove, u32(4)), client.read(8), open(9, 0, "OTHER")]).toEqual([0, 0, 0, "two", E.ENOENT]);
+      expect([client.walk(ROOT, 10), client.try(T.lopen, u32(10), u32(0)), (client.names(10) as string[]).filter(name => !/^\.+$/.test(name)).sort()]).toEqual([0, 0, ["Link", "Sub", "rEADme"]]);
+      expect([client.try(T.unlinkat, u32(ROOT), "SUB", u32(0x200)), client.try(T.unlinkat, u32(ROOT), "readME", u32(0)), readdirSync(folding), needsReset()]).toEqual([0, 0, ["Link"], false]);
+      expect(readFileSync(join(place, "secret"), "utf8")).toBe("SECRET\n");
+    } finally {
+      client.close();
+      if (kind === "tmpfs") run(["umount", folding]);
+      fresh();
+    }
+  });
+});
+test("F5: who is renamed by another spelling of its name is still what a fid of the first spelling removes", () => {
+  linkSync(join(dir, "file"), join(dir, "FILE")); // one file by two spellings, as where case is folded
+  client.walk(ROOT, 2, "file");
+  expect([client.try(T.renameat, u32(ROOT), "FILE", u32(ROOT), "moved"), client.try(T.remove, u32(2)), existsSync(join(dir, "moved")), existsSync(join(dir, "file"))]).toEqual([0, 0, false, true]);
 });
 
 describe("what is asked for", () => {

@@ -282,6 +282,66 @@ describe("D6: a host without room", () => {
   });
 });
 
+/** A file system with quotas, mounted; undefined, with a printed reason: this host has none (btrfs needs root, and a kernel that knows it). */
+function quotas(place: string): { readonly volume: string; limit(size: string): void; remount(): void; close(): void } | undefined {
+  ensureDebianPackages(["btrfs-progs"]);
+  const image = `${place}.img`, volume = join(place, "volume");
+  mkdirSync(place);
+  writeFileSync(image, "");
+  truncateSync(image, 128 * MiB);
+  const must = (...words: string[]): void => {
+    const done = run(words);
+    if (done.code !== 0) throw new Error(`${words.join(" ")}: ${done.stderr}`);
+  };
+  must("mkfs.btrfs", "-q", image);
+  const mounted = run(["mount", "-o", "loop", image, place]);
+  if (mounted.code !== 0) {
+    console.log(`D6, quotas of a real file system: not run: ${mounted.stderr.trim()}`);
+    return undefined;
+  }
+  must("btrfs", "quota", "enable", place);
+  must("btrfs", "subvolume", "create", volume);
+  return {
+    volume, limit: size => must("btrfs", "qgroup", "limit", size, volume), close: () => void run(["umount", place]),
+    remount: () => {
+      must("umount", place);
+      must("mount", "-o", "loop", image, place);
+    },
+  };
+}
+test.skipIf(process.getuid?.() !== 0).each(["raw", "qcow2"] as const)("D6: %s beyond a disk quota: I/O errors, one line, nothing flushed is lost, and the image is in order (needs root)", async format => {
+  const place = quotas(at(`quota-${format}`));
+  if (place === undefined) return;
+  try {
+    place.limit("8M");
+    const path = join(place.volume, "disk"), told: string[] = [];
+    expect((await hv(["disk", "create", path, "64M", "--format", format])).code).toBe(0);
+    let disks = openDisks([{ path, format }]);
+    const driver = new Driver(new VirtioBlock({ backend: first(disks), serial: "", failed: line => told.push(line) })).start();
+    const payload = driver.memory.bytes.subarray(driver.payload - driver.memory.base, driver.payload - driver.memory.base + MiB);
+    const statuses = Array.from({ length: 12 }, (_, n) => [driver.block(1, n * 2048, { at: driver.payload, length: payload.fill(n + 1).length }), driver.block(4, 0)]);
+    const flushed = statuses.filter(([write, flush]) => write === 0 && flush === 0).length, written = statuses.flatMap(([write], n) => (write === 0 ? [n] : []));
+    expect([flushed > 2, written.length < 9, statuses[11]?.[0], driver.block(0, 0, { at: driver.payload, length: 512, write: true }), payload[0]]).toEqual([true, true, 1, 0, 1]);
+    expect(told[0]).toBe(`${path}: write failed: the quota on the host's disk is used up; the guest gets I/O errors`);
+    expect(told.slice(1).filter(line => line !== `${path}: flush failed: the quota on the host's disk is used up; the guest gets I/O errors`)).toEqual([]); // counts and entries need room, too
+    place.limit("none"); // somebody has made room: the guest goes on
+    expect([driver.block(1, 12 * 2048, { at: driver.payload, length: payload.fill(99).length }), driver.block(4, 0)]).toEqual([0, 0]);
+    disks.close();
+    place.remount();
+    expect((await hv(["disk", "check", path, "--format", format])).code).toBe(0);
+    disks = openDisks([{ path, format, readOnly: true }]);
+    const there = [...written, 12].map(n => { // also what was written when a flush failed: the next one has it
+      const bytes = new Uint8Array(MiB);
+      first(disks).read(n * MiB, bytes, () => {});
+      return bytes.every(byte => byte === bytes[0]) ? bytes[0] : "mixed";
+    });
+    disks.close();
+    expect(there).toEqual([...written.map(n => n + 1), 99]);
+  } finally {
+    place.close();
+  }
+}, 120_000);
+
 test.each(["raw", "qcow2"] as const)("D6: %s beyond the size that the host lets a file have: I/O errors, one line, and the image is in order", async format => {
   const path = at(`limited-${format}`);
   expect((await hv(["disk", "create", path, "64M", "--format", format])).code).toBe(0);

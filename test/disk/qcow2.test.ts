@@ -1,11 +1,12 @@
 // test/disk/qcow2.test.ts — qcow2 images against a model of the disk and, as images, against our own check: every cluster
 // size and width of counts, backing files, failures at every write, power cuts.
 import { describe, expect, test } from "bun:test";
-import { flushNow, type DiskImage } from "../../src/disk/image.ts";
+import { flushNow, ImageBackend, type DiskImage } from "../../src/disk/image.ts";
 import { checkQcow2, type CheckResult } from "../../src/disk/qcow2/check.ts";
-import { createQcow2, resizeQcow2, type NewImage } from "../../src/disk/qcow2/create.ts";
+import { createQcow2, type NewImage } from "../../src/disk/qcow2/create.ts";
 import { readHeader } from "../../src/disk/qcow2/header.ts";
 import { Qcow2Image } from "../../src/disk/qcow2/qcow2.ts";
+import { resizeQcow2 } from "../../src/disk/qcow2/resize.ts";
 import { RawImage } from "../../src/disk/raw.ts";
 import { MemoryFile, VolatileFile } from "../support/memory-file.ts";
 import { Random } from "../support/random.ts";
@@ -130,10 +131,51 @@ describe("a qcow2 image", () => {
     expected.set(model.subarray(0, size));
     expect([check(file).findings, same(contents(open(file)), expected)]).toEqual([[], true]);
   });
+  test.each([false, true])("it grows while it is used, over and over; behind its old end are zeros (a longer backing file: %p)", long => {
+    const backing = long ? new RawImage(new MemoryFile(new Uint8Array(4096 * KiB).fill(200)), true) : undefined;
+    const file = new MemoryFile(create({ clusterBits: 9, size: 600 * 512, refcountOrder: 3 })), image = open(file, backing), random = new Random(12);
+    let model = new Uint8Array(image.size).fill(long ? 200 : 0);
+    for (const sectors of [600, 601, 2000, 9000, 30_000]) {
+      const flush = image.flushing(); // one that waits for the medium meanwhile
+      flush.next();
+      image.grow(sectors * 512);
+      const larger = new Uint8Array(sectors * 512);
+      larger.set(model);
+      model = larger;
+      expect([image.size, same(contents(image), model)]).toEqual([model.length, true]);
+      work(image, model, random, 60);
+      flush.next();
+    }
+    image.close();
+    expect([check(file).findings, same(contents(open(file, backing)), model)]).toEqual([[], true]);
+  });
+  test("what cannot grow says why, and stays as it was: internal snapshots, tables beyond reason, a host that fails", () => {
+    const file = new MemoryFile(create({ clusterBits: 9, size: 1024 * 512 })), image = open(file);
+    const backend = new ImageBackend(image), why = (size: number): string => {
+      try {
+        backend.grow(size);
+        return "grown";
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect([why(512), why(2 ** 41)]).toEqual(["disk.img: has 524288 bytes: while a machine uses it, it can only grow", expect.stringContaining("needs larger clusters than its 512 bytes")]);
+    let failures = 0;
+    for (file.failAt = file.changes + 1; why(9000 * 512) !== "grown"; failures++) {
+      file.failAt = Number.POSITIVE_INFINITY;
+      image.write(512 * failures, new Uint8Array(512).fill(7));
+      flushNow(image);
+      expect([image.size, check(new MemoryFile(file.bytes.slice())).errors]).toEqual([1024 * 512, 0]);
+      file.failAt = file.changes + 2 + failures;
+    }
+    expect([failures > 3, image.size]).toEqual([true, 9000 * 512]);
+    image.close();
+    expect(check(file).errors).toBe(0);
+  });
 });
 
 describe("a host that fails", () => {
-  test.each(["EIO", "ENOSPC"])("%s at the n-th change: the image stays in order but for leaks, and what was flushed before is there", failure => {
+  test.each(["EIO", "ENOSPC", "EDQUOT"])("%s at the n-th change: the image stays in order but for leaks, and what was flushed before is there", failure => {
     for (let n = 1; n < 60; n += 1) {
       const file = new MemoryFile(create({ clusterBits: 12, size: 1024 * KiB })), image = open(file);
       image.write(0, new Uint8Array(256 * KiB).fill(5));
@@ -150,7 +192,52 @@ describe("a host that fails", () => {
   });
 });
 
+test("a flush whose writes fail is an error and the next one works; after a sync that failed none does", () => {
+  class Fragile extends MemoryFile {
+    lost = false;
+    override sync(): void {
+      super.sync();
+      if (this.lost) throw Object.assign(new Error("it is lost"), { code: "EIO" });
+    }
+  }
+  const file = new Fragile(create({ clusterBits: 12 })), backend = new ImageBackend(open(file));
+  const flush = (): string | undefined => {
+    let said: string | undefined = "nothing";
+    backend.flush(error => { said = error?.message; });
+    return said;
+  };
+  backend.write(0, new Uint8Array(64 * KiB).fill(5), () => {});
+  Object.assign(file, { failAt: file.changes + 1, failure: "EDQUOT" });
+  expect([flush(), flush()]).toEqual(Array(2).fill("disk.img: flush failed: the quota on the host's disk is used up; the guest gets I/O errors"));
+  file.failAt = Number.POSITIVE_INFINITY;
+  expect([flush(), contents(open(new MemoryFile(file.bytes.slice())))[64 * KiB - 1], check(new MemoryFile(file.bytes.slice())).errors]).toEqual([undefined, 5, 0]);
+  backend.write(0, new Uint8Array(64 * KiB).fill(6), () => {});
+  file.lost = true;
+  expect(flush()).toContain("EIO");
+  file.lost = false;
+  expect(flush()).toContain("EIO");
+});
+
 describe("a power cut", () => {
+  test("while the image grows: it is in order but for leaks, of its old or its new size, and what was flushed is there", () => {
+    const sizes = new Set<number>();
+    for (let seed = 1; seed <= 60; seed++) {
+      const random = new Random(seed), file = new VolatileFile(create({ clusterBits: 9, size: 128 * 512, refcountOrder: 3 })), image = open(file), model = random.bytes(128 * 512);
+      image.write(0, model);
+      flushNow(image);
+      file.failAt = file.changes + 1 + random.below(seed % 3 === 0 ? 200 : 12);
+      try {
+        image.grow(9000 * 512);
+      } catch { /* the power is gone */ }
+      const after = new MemoryFile(file.afterPowerCut(random));
+      expect(check(after).errors).toBe(0);
+      sizes.add(open(after).size);
+      const there = new Uint8Array(model.length);
+      open(after).read(0, there);
+      expect(same(there, model)).toBe(true);
+    }
+    expect(sizes).toEqual(new Set([128 * 512, 9000 * 512]));
+  }, 60_000);
   /** Sectors that were written or flushed: every value that each may have. */
   function run(seed: number): string[] {
     const random = new Random(seed);

@@ -113,6 +113,22 @@ test.skipIf(process.getuid?.() !== 0)("E10: a port that only root may have is re
   const floor = existsSync("/proc/sys/net/ipv4/ip_unprivileged_port_start") ? Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8")) : 1024;
   expect(child.stdout.toString().trim()).toBe(floor > 81 ? "HV-PUBLISH-DENIED" : "listened");
 });
+/** Why there can be no namespace of our own; undefined: there can. */
+const noNamespaces = ((): string | undefined => {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return "needs root on Linux";
+  const made = Bun.spawnSync(["unshare", "--net", "ip", "link", "add", "hv0", "type", "veth", "peer", "name", "hv1"]);
+  return made.exitCode === 0 ? undefined : made.stderr.toString().trim();
+})();
+if (noNamespaces !== undefined) console.log(`E9, an interface that goes down: not run: ${noNamespaces}`);
+test.skipIf(noNamespaces !== undefined)("E9: the host's interface goes down, comes back, is taken away: errors at once, and what waited goes on", async () => {
+  const child = Bun.spawn(["unshare", "--net", process.execPath, join(import.meta.dir, "../support/interface-down.ts")], { stdout: "pipe", stderr: "pipe" });
+  const [text, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  expect(errors).toBe("");
+  expect(JSON.parse(text)).toEqual({
+    before: true, echo: true, datagram: true, "down: a new connection fails": true, "down: a datagram is answered by ICMP": true, "down: the old connection waits": [false, 1],
+    "up: the old connection goes on": true, "up: a new one is made": true, "up: a datagram arrives": true, "gone: a new connection fails": true, "flows left": { tcp: 0, udp: 0 },
+  });
+}, 120_000);
 test("a stream that nobody listens on, and a file that cannot be written, are refused", async () => {
   expect(await refused(() => Networks.open([{ kind: "unix", to: "/nowhere/at/all" }], []))).toEqual(["HV-NET-STREAM", 1]);
   expect(await refused(() => Networks.open([{ kind: "user", pcap: "/nowhere/at/all" }], []))).toEqual(["HV-PCAP", 1]);

@@ -278,6 +278,42 @@ describe("TCP", () => {
     guest.datagrams[0]!.events.failed({ address: OUT, port: 9 }, code);
     expect(guest.take().map(frame => readIpv4(frame.subarray(14))!).map(({ protocol, payload }) => [protocol, payload[0], payload[1], addressText(payload, 24, 4), get16(payload, 30)])).toEqual([[Protocol.icmp, 3, icmp, OUT, 9]]);
   });
+  test("E9: a host that slept for an hour: one look at the time, no storm; connections go on or are reset, and new ones work", () => {
+    const HOUR = 3_600_000, guest = new NetGuest();
+    const flows = Array.from({ length: 40 }, (_, i) => connected(guest, 41_000 + i));
+    for (const { stream } of flows.slice(0, 20)) stream.events!.data(ascii("on its way")); // and not acknowledged
+    flows[20]!.send(1001, Flag.ACK | Flag.FIN); // half closed
+    for (let i = 0; i < 10; i++) guest.tcp(OUT, 81, { seq: 1, flags: Flag.SYN }, 42_000 + i); // the host has not answered
+    for (let i = 0; i < 30; i++) guest.udp(OUT, 9, ascii("x"), 43_000 + i);
+    const whole = NetGuest.ip("10.0.2.15", "10.0.2.2", Protocol.icmp, new Uint8Array(64));
+    whole[6] = 0x20; // more fragments, which never come
+    guest.frame(0x0800, whole);
+    guest.take();
+    guest.now += HOUR;
+    let ticks = 0;
+    for (; guest.alarmAt !== undefined && guest.alarmAt <= guest.now && ticks < 1000; ticks++) {
+      guest.alarmAt = undefined;
+      guest.stack.tick();
+    }
+    const out = guest.segments();
+    expect([ticks <= 2, out.length <= 60, guest.stack.flows.udp, guest.datagrams.every(one => one.closed)]).toEqual([true, true, 0, true]);
+    const reset = new Set(out.filter(one => (one.flags & Flag.RST) !== 0).map(one => one.to));
+    for (const [i, { stream, ours, send }] of flows.entries()) {
+      if (i === 20) continue;
+      const got = i < 20 ? ours + 10 : ours;
+      send(1001, Flag.ACK | Flag.PSH, ascii("awake"), got);
+      expect([i, stream.text === "awake" || reset.has(41_000 + i) || guest.segments().some(one => (one.flags & Flag.RST) !== 0)]).toEqual([i, true]);
+    }
+    flows[20]!.stream.events!.data(ascii("the rest"));
+    expect(guest.segments().map(one => Buffer.from(one.payload).toString()).join("")).toContain("the rest");
+    const { stream, send } = connected(guest, 44_000);
+    send(1001, Flag.ACK | Flag.PSH, ascii("new"));
+    guest.udp(OUT, 9, ascii("again"), 43_000);
+    expect([stream.text, guest.datagrams.at(-1)!.sent.map(one => Buffer.from(one.bytes).toString())]).toEqual(["new", ["again"]]);
+    const before = guest.records.length;
+    guest.advance(60_000);
+    expect(guest.records.length - before).toBeLessThan(500); // what is not acknowledged is sent again, slower and slower
+  });
   test("E4: URG is plain data, with any pointer", () => {
     const guest = new NetGuest();
     const { stream, send } = connected(guest);

@@ -5,6 +5,8 @@ import { sysregs } from "../../src/cpu/sysreg.ts";
 
 export const DISTRIBUTOR_SIZE = 0x1_0000, REDISTRIBUTOR_SIZE = 0x2_0000;
 const SPIS = 988;
+/** Interrupts that are looked at: the board has no more. */
+const LINES = 128;
 const SPURIOUS = 1023, IDLE = 0xff;
 const D = { CTLR: 0, TYPER: 4, IIDR: 8, IGROUPR: 0x80, ISENABLER: 0x100, ICENABLER: 0x180, ISPENDR: 0x200, ICPENDR: 0x280, ISACTIVER: 0x300, ICACTIVER: 0x380, IPRIORITYR: 0x400, ICFGR: 0xc00, IROUTER: 0x6000, PIDR2: 0xffe8 } as const;
 const R = { TYPER: 8, WAKER: 0x14, SGI: 0x1_0000 } as const;
@@ -91,14 +93,15 @@ export class Gicv3 {
   #deliverable(cpu: number): number {
     const b = this.#bytes, face = this.#face(cpu);
     if (b[face + F.enabled] === 0 || (this.#ctlr & CTLR.G1) === 0) return SPURIOUS;
-    let best = SPURIOUS, priority = Math.min(b[face + F.pmr] as number, this.#running(cpu));
-    for (let id = 0; id < 96; id++) { // the board has no more
+    const running = this.#running(cpu), group = running === IDLE ? 0xff : 0xff << (b[face + F.bpr1] as number);
+    let best = SPURIOUS, priority = b[face + F.pmr] as number;
+    for (let id = 0; id < LINES; id++) {
       const one = this.#of(cpu, id) as number;
       if (b[one + I.enabled] === 0 || b[one + I.active] !== 0 || b[one + I.group] === 0 || (id >= 32 && b[one + I.route] !== cpu) || (b[one + I.priority] as number) >= priority || !this.#pends(one)) continue;
       best = id;
       priority = b[one + I.priority] as number;
     }
-    return best;
+    return running !== IDLE && (priority & group) >= running ? SPURIOUS : best;
   }
 
   /** ICC_*: the value read, or undefined for a register that is not there. */
@@ -118,7 +121,7 @@ export class Gicv3 {
         const one = this.#of(cpu, id) as number, depth = b[face + F.depth] as number;
         b[one + I.latch] = 0;
         b[one + I.active] = 1;
-        b[face + F.running + depth] = b[one + I.priority] as number;
+        b[face + F.running + depth] = (b[one + I.priority] as number) & (0xff << (b[face + F.bpr1] as number));
         b[face + F.depth] = depth + 1;
         return id;
       });

@@ -501,13 +501,16 @@ export class StandIn implements Disposable {
         if (gic === undefined) return this.#leave(one, ExitReason.VTIMER_ACTIVATED); // and is masked from now on
         gic.setPpi(one.id, TIMER_INTID[exit.timer as keyof typeof TIMER_INTID], true);
         return false;
-      case "wfi":
+      case "wfi": {
+        const event = cpu.napsUntil !== undefined; // it is a WFE
+        cpu.napsUntil = undefined;
         if (gic !== undefined) {
           this.#sleepUntilWoken(one, gic);
           return false;
         }
         cpu.branch(-4);
-        return this.#leave(one, ExitReason.EXCEPTION, EC(0x01, (1 << 24) | (14 << 20)));
+        return this.#leave(one, ExitReason.EXCEPTION, EC(0x01, (1 << 24) | (14 << 20) | (event ? 1 : 0)));
+      }
       case "call": return this.#leave(one, ExitReason.EXCEPTION, EC(exit.conduit === "hvc" ? 0x16 : 0x17, exit.immediate));
       case "debug": return this.#leave(one, ExitReason.EXCEPTION, EC(0x3c, exit.immediate));
       case "mmio": {

@@ -57,9 +57,10 @@ export class NetGuest {
   resolvers: readonly Endpoint[] = [{ address: "192.0.2.53", port: 53 }];
   readonly stack: Stack;
   #id = 1;
-  constructor(options: Partial<StackOptions> = {}) {
+  /** `real`: the host's sockets, in place of played ones. */
+  constructor(options: Partial<StackOptions> = {}, real?: HostSockets) {
     let reserved: Uint8Array | undefined;
-    const sockets: HostSockets = {
+    const sockets: HostSockets = real ?? {
       connect: (to, events) => {
         const stream = new PlayedStream(to, events);
         this.streams.push(stream);

@@ -1,8 +1,10 @@
 // test/support/p9-client.ts — a 9P2000.L client on the driver's side of virtio-9p: each call is a message in guest memory and
 // the answer that the device wrote there.
 import { VirtioP9 } from "../../devices/virtio/p9.ts";
+import { openShare } from "../../src/host/share-files.ts";
 import { openShares, type OpenShares } from "../../src/host/shares.ts";
-import { T } from "../../src/share/server.ts";
+import type { ShareFiles } from "../../src/share/files.ts";
+import { ShareServer, T } from "../../src/share/server.ts";
 import { Driver, Feature } from "./virtio-driver.ts";
 
 export type Field = readonly ["u8" | "u16" | "u32" | "u64", number | bigint] | string | Uint8Array;
@@ -33,12 +35,26 @@ export class P9Client {
   readonly shares: OpenShares;
   readonly driver: Driver;
   readonly #answerAt: number;
-  constructor(path: string, readOnly = false) {
-    this.shares = openShares([{ path, readOnly }]);
+  /** `played`: what the host's files are taken for. */
+  constructor(path: string, readOnly = false, played?: (files: ShareFiles) => ShareFiles) {
+    this.shares = played === undefined ? openShares([{ path, readOnly }]) : P9Client.#played(path, readOnly, played);
     const { tag, server } = this.shares.all[0]!;
     this.driver = new Driver(new VirtioP9(tag, server)).start(Feature.EVENT_IDX);
     this.#answerAt = this.driver.data + 0x10_0000;
     this.call(T.version, [u32(65536), "9P2000.L"]);
+  }
+  static #played(path: string, readOnly: boolean, played: (files: ShareFiles) => ShareFiles): OpenShares {
+    const files = openShare(path), server = new ShareServer({ files: played(files), readOnly, note: () => {} });
+    let closed = false;
+    return {
+      all: [{ tag: "share", server }],
+      close: () => {
+        if (closed) return;
+        closed = true;
+        server.reset();
+        files.close();
+      },
+    };
   }
   get open(): number { return this.shares.all[0]!.server.fids; }
   /** Sends bytes; what came back. */

@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import type { CommandDef } from "citty";
 import { Qcow2Image } from "../../disk/qcow2/qcow2.ts";
-import { resizeQcow2 } from "../../disk/qcow2/create.ts";
+import { resizeQcow2 } from "../../disk/qcow2/resize.ts";
 import { Failure } from "../../failure.ts";
 import { openImage, userError } from "../../host/disk-image.ts";
 import { backingArg, fileArg, formatArg, jsonArg, parseBacking, parseDiskSize, parseFormat, print, sized, tell } from "./shared.ts";

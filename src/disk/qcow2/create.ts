@@ -1,10 +1,8 @@
-// src/disk/qcow2/create.ts — a new image, and one that changes its size.
+// src/disk/qcow2/create.ts — a new image.
 // Spec: QEMU's docs/interop/qcow2.txt, "General" and "Host cluster management".
 import { Failure } from "../../failure.ts";
 import { writeAll, type DiskFile } from "../file.ts";
-import { flushNow } from "../image.ts";
-import { Field, writeHeader, type NewHeader } from "./header.ts";
-import type { Qcow2Image } from "./qcow2.ts";
+import { writeHeader, type NewHeader } from "./header.ts";
 
 export type NewImage = Omit<NewHeader, "l1Size" | "l1Offset" | "refcountTableOffset" | "refcountTableClusters">;
 
@@ -48,43 +46,5 @@ export function createQcow2(file: DiskFile, image: NewImage): void {
   writeAll(file, start * cluster + table.length, blocks);
   file.sync();
   writeAll(file, 0, header); // last: without it there is no image
-  file.sync();
-}
-
-/** Gives the disk another size. The image is of no use afterwards but to be closed. */
-export function resizeQcow2(image: Qcow2Image, size: number): void {
-  const { header, file, refcounts, mapping, places } = image, { cluster } = places, name = file.name;
-  if (header.snapshots > 0) throw new Failure("HV-DISK-SNAPSHOTS", `${name}: has ${header.snapshots} internal snapshots: it cannot be resized`, { hint: "delete them first: qemu-img snapshot -d" });
-  const l1Size = Math.ceil(size / (cluster * (cluster / 8)));
-  if (l1Size * 8 > 32 * 1024 * 1024) throw new Failure("HV-DISK-SIZE", `${name}: a disk of ${size} bytes needs larger clusters than its ${cluster} bytes`, { hint: "hv disk convert to an image with larger ones" });
-  if (size < image.size) {
-    const whole = Math.ceil(size / cluster) * cluster;
-    if (size < whole) image.write(size, new Uint8Array(Math.min(whole, image.size) - size)); // nothing of it comes back when the disk grows again
-    if (whole < image.size) image.discard(whole, image.size - whole);
-    flushNow(image);
-  }
-  const fields = new Uint8Array(24), view = new DataView(fields.buffer); // size to l1_table_offset: in one sector, written at once
-  const old = { offset: header.l1Offset, clusters: Math.ceil((header.l1Size * 8) / cluster) };
-  view.setBigUint64(0, BigInt(size));
-  view.setUint32(Field.l1_size - Field.size, Math.max(header.l1Size, l1Size));
-  view.setBigUint64(Field.l1_table_offset - Field.size, BigInt(header.l1Offset));
-  const moved = l1Size > header.l1Size;
-  if (moved) {
-    const clusters = Math.ceil((l1Size * 8) / cluster), first = refcounts.allocateTable(clusters);
-    places.grow(first, clusters);
-    const bytes = new Uint8Array(clusters * cluster);
-    bytes.set(new Uint8Array(mapping.l1.buffer));
-    writeAll(file, first * cluster, bytes);
-    view.setBigUint64(Field.l1_table_offset - Field.size, BigInt(first * cluster));
-  }
-  refcounts.writeBlocks();
-  file.sync();
-  refcounts.writeEntries(refcounts.takeEntries());
-  file.sync();
-  writeAll(file, Field.size, fields);
-  file.sync();
-  if (!moved) return;
-  for (let n = 0; n < old.clusters; n++) refcounts.add(old.offset / cluster + n, -1);
-  refcounts.writeBlocks();
   file.sync();
 }

@@ -36,8 +36,8 @@ export class Mapping {
   readonly #places: Places;
   readonly #refcounts: Refcounts;
   readonly #cluster: number;
-  readonly #l1Offset: number;
-  readonly l1: DataView;
+  #l1Offset: number;
+  #l1: DataView;
   readonly #l1Dirty: Set<number> = new Set();
   readonly #tables: Map<number, L2Table> = new Map();
   readonly #room: number;
@@ -56,7 +56,17 @@ export class Mapping {
     this.#room = Math.max(8, Math.floor(CACHE / this.#cluster));
     const bytes = new Uint8Array(header.l1Size * 8);
     if (bytes.length > 0) places.read(header.l1Offset, bytes);
-    this.l1 = new DataView(bytes.buffer);
+    this.#l1 = new DataView(bytes.buffer);
+  }
+
+  /** The L1 table, its place and its number of entries as they are now. */
+  get l1(): DataView { return this.#l1; }
+  get l1Offset(): number { return this.#l1Offset; }
+  get l1Size(): number { return this.#l1.byteLength / 8; }
+  /** It lies elsewhere from now on, and is longer. */
+  moveL1(offset: number, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#l1Offset = offset;
+    this.#l1 = new DataView(bytes.buffer);
   }
 
   /** Offset in an L1 entry; 0: no table. Throws for what is none. */

@@ -9,6 +9,7 @@ import { Field, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { ENTRY, Mapping, offsetOf, type L2Table, type TakenTables } from "./mapping.ts";
 import { Corruption, Places } from "./places.ts";
 import { Refcounts } from "./refcounts.ts";
+import { growQcow2 } from "./resize.ts";
 import { metadataClusters } from "./structure.ts";
 
 /** Bytes of decompressed clusters that are kept. */
@@ -32,7 +33,7 @@ interface InFlight {
 }
 
 export class Qcow2Image implements DiskImage {
-  readonly size: number;
+  #size: number;
   readonly readOnly: boolean;
   readonly file: DiskFile;
   readonly header: Qcow2Header;
@@ -55,7 +56,7 @@ export class Qcow2Image implements DiskImage {
   constructor(file: DiskFile, header: Qcow2Header, readOnly: boolean, backing: DiskImage | undefined) {
     this.file = file;
     this.header = header;
-    this.size = header.size;
+    this.#size = header.size;
     this.readOnly = readOnly;
     this.backing = backing;
     this.#corrupt = header.corrupt;
@@ -100,6 +101,18 @@ export class Qcow2Image implements DiskImage {
     if (first > at) this.#writeZeros(at, first - at);
     this.#change(() => this.#wholeClusters(first, end - first, (table, i) => this.#clear(table, i, unmap)));
     if (at + length > end) this.#writeZeros(end, at + length - end);
+  }
+  get size(): number { return this.#size; }
+  grow(size: number): void {
+    const before = this.#size, below = this.backing?.size ?? 0;
+    this.#change(() => {
+      this.#flushAll(); // a flush that waits for the medium holds entries for the table where it is now
+      growQcow2(this, size);
+      this.#size = size;
+    });
+    if (below <= before) return;
+    this.writeZeroes(before, Math.min(below, size) - before, true); // what the backing file has there is not the disk's
+    this.#flushAll();
   }
   status(at: number, length: number): { readonly kind: RangeKind; readonly length: number } {
     const run = this.#run(at, length);

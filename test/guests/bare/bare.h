@@ -27,8 +27,12 @@ void check(const char *row, const char *rule, const char *name, bool holds, u64 
 #define EXCEPTION(...) ({ record()->count = 0; asm volatile(__VA_ARGS__); record()->count == 0 ? -1 : (int)(record()->esr >> 26); })
 #define ISS() (record()->esr & 0x1ffffff)
 
-static inline u32 get32(u64 at) { return *(volatile u32 *)at; }
-static inline void put32(u64 at, u32 v) { *(volatile u32 *)at = v; }
+// Plain loads and stores, as Linux has them: of others (write-back) hardware gives a hypervisor no syndrome, and an interrupt
+// controller inside of it cannot serve them.
+static inline u32 get32(u64 at) { u32 v; asm volatile("ldr %w0, [%1]" : "=r"(v) : "r"(at) : "memory"); return v; }
+static inline void put32(u64 at, u32 v) { asm volatile("str %w0, [%1]" ::"rZ"(v), "r"(at) : "memory"); }
+static inline u32 get8(u64 at) { u32 v; asm volatile("ldrb %w0, [%1]" : "=r"(v) : "r"(at) : "memory"); return v; }
+static inline void put8(u64 at, u32 v) { asm volatile("strb %w0, [%1]" ::"rZ"(v), "r"(at) : "memory"); }
 static inline u64 call(u64 fn, u64 a, u64 b, u64 c) {
   register u64 x0 asm("x0") = fn, x1 asm("x1") = a, x2 asm("x2") = b, x3 asm("x3") = c;
   asm volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
@@ -46,6 +50,7 @@ void debugging(void);
 void timers(void);
 void gic(void);
 void psci(void);
+void psci_nowhere(void);
 void pmu(void);
 /** Whether the board has a GICv3; its distributor; of GICv2 the CPU interface, of GICv3 this core's redistributor. */
 bool gicv3(void);

@@ -84,7 +84,6 @@ void exceptions(void) {
 }
 
 void registers(void) {
-  struct record *r = record();
   int wrong = 0;
 #define UNDEFINED(...) if (EXCEPTION(__VA_ARGS__) != 0) wrong++
   UNDEFINED("mrs x0, s3_4_c1_c0_0"); // SCTLR_EL2
@@ -107,11 +106,11 @@ void registers(void) {
   UNDEFINED("msr s3_3_c14_c0_2, x0"); // CNTVCT_EL0
   check("C4", "DDI 0487 D17.2", "identification registers, CurrentEL and CNTVCT_EL0 cannot be written: UNDEFINED", wrong == 0, wrong);
   wrong = 0;
-  for (int i = 0; i < 1; i++) {
-    if (EXCEPTION("mrs x0, s3_0_c0_c1_7\n mov %0, x0" : "=r"(r->resume)::"x0") != -1) wrong++;
-    if (r->resume != 0) wrong++;
-    r->resume = 0;
-  }
+  u64 value = 0;
+#define ZERO(name) if (EXCEPTION("mrs %0, " name : "+r"(value)) != -1 || value != 0) wrong++
+  ZERO("s3_0_c0_c5_7"); // what may once be ID_AA64DFR7_EL1
+  ZERO("s3_0_c0_c6_7");
+  ZERO("s3_0_c0_c7_7");
   check("C4", "DDI 0487 D17.3.1", "what is reserved among the ID registers reads as zero", wrong == 0, wrong);
   wrong = 0;
   UNDEFINED("mrs x0, s3_0_c11_c11_7");

@@ -62,6 +62,7 @@ int main(void) {
   psci();
   pmu();
   mmu();
+  psci_nowhere();
   put("end\r\n");
   call(0x84000002, 0, 0, 0); // CPU_OFF of the last core: the board is off
   return 0;
