@@ -27,7 +27,10 @@ export interface Listener {
   hear(request: number, lo: number, hi: number, page: number): void;
 }
 
-const ROOM = 128;
+/** Records: a core that waits for its turn hears nothing, and others unmap what a process had. */
+const ROOM = 512;
+/** What an inbox that is full forgets: translations, code. */
+const Lost = { translations: 1, code: 2 } as const;
 const RECORD = 4;
 /** Words of a core: inside; changes of inside and heard; inbox: lock, records in it, told, heard, overflow; the records. */
 const C = { inside: 0, event: 1, lock: 2, count: 3, told: 4, heard: 5, overflow: 6, records: 8, WORDS: 8 + ROOM * RECORD } as const;
@@ -54,11 +57,13 @@ export class Domain {
   readonly #waited: Uint8Array;
   #listener: Listener | undefined;
   readonly #yield: (() => void) | undefined;
+  readonly #threads: number;
   #own: Int32Array | undefined;
 
-  /** `yieldProcessor`: given where there are more cores than the host has processors. */
-  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS), yieldProcessor?: () => void) {
+  /** `yieldProcessor`: given where there are more threads than the host has processors. `threads`: core i runs in thread i modulo that. */
+  constructor(cpus: number, index: number = -1, shared: SharedArrayBuffer = new SharedArrayBuffer(8 * (cpus + 1) + 4 * cpus * C.WORDS), yieldProcessor?: () => void, threads: number = cpus) {
     this.#yield = yieldProcessor;
+    this.#threads = threads;
     this.#cpus = cpus;
     this.#index = index;
     this.shared = shared;
@@ -155,22 +160,23 @@ export class Domain {
     Atomics.store(this.#w, at + C.lock, 0);
     Atomics.notify(this.#w, at + C.lock);
   }
-  /** Asks every other core; `settle` waits for them. */
+  /** Asks every core of the other threads; `settle` waits for them. */
   tell(request: number, lo: number, hi: number, page: number): void {
     const w = this.#w;
     for (let cpu = 0; cpu < this.#cpus; cpu++) {
-      if (cpu === this.#index) continue;
+      if (this.#index >= 0 && (cpu - this.#index) % this.#threads === 0) continue; // it and those that take turns with it do it at once
       const at = this.#at(cpu);
       this.#take(at);
       const count = w[at + C.count] as number;
-      if (count === ROOM && request !== Request.show) w[at + C.overflow] = 1; // then it forgets everything
+      const lost = request === Request.line || request === Request.code ? Lost.code : Lost.translations;
+      if (count === ROOM && request !== Request.show) w[at + C.overflow] = (w[at + C.overflow] as number) | lost; // then it forgets everything
       else {
         const record = at + C.records + Math.min(count, ROOM - 1) * RECORD;
         w[record] = request;
         w[record + 1] = lo;
         w[record + 2] = hi;
         w[record + 3] = page;
-        if (count === ROOM) w[at + C.overflow] = 1;
+        if (count === ROOM) w[at + C.overflow] = Lost.translations | Lost.code; // a record was written over
         else w[at + C.count] = count + 1;
       }
       this.#wanted[cpu] = Atomics.add(w, at + C.told, 1) + 1;
@@ -190,10 +196,9 @@ export class Domain {
       const record = at + C.records + i * RECORD;
       listener.hear(w[record] as number, w[record + 1] as number, w[record + 2] as number, w[record + 3] as number);
     }
-    if (w[at + C.overflow] !== 0) {
-      listener.hear(Request.all, 0, 0, 0);
-      listener.hear(Request.code, 0, 0, 0);
-    }
+    const lost = w[at + C.overflow] as number;
+    if ((lost & Lost.translations) !== 0) listener.hear(Request.all, 0, 0, 0);
+    if ((lost & Lost.code) !== 0) listener.hear(Request.code, 0, 0, 0);
     w[at + C.count] = 0;
     w[at + C.overflow] = 0;
     Atomics.store(w, at + C.heard, w[at + C.told] as number);

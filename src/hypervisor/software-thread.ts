@@ -60,6 +60,7 @@ export interface SoftwareVcpuMessage {
   readonly cores: readonly { readonly index: number; readonly mailbox: SharedArrayBuffer }[];
   readonly rung: SharedArrayBuffer;
   readonly cpus: number;
+  readonly threads: number;
   readonly gicv3: boolean;
   /** There are more threads than processors. */
   readonly crowded: boolean;
@@ -80,7 +81,7 @@ export function serveSoftwareVcpus(message: SoftwareVcpuMessage, garbage: { look
   memory.codeLines.share(message.codeLines, memory.views.length);
   const toMachine = new Domain(message.cpus, -1, message.domain);
   serveVcpus(message.cores.map(({ index, mailbox }) => ({ mailbox, make: () => {
-    const domain = new Domain(message.cpus, index, message.domain, message.crowded ? yieldProcessor : undefined);
+    const domain = new Domain(message.cpus, index, message.domain, message.crowded ? yieldProcessor : undefined, message.threads);
     const cpu = new Cpu({ index, memory, clock, instructions, peers, domain, features: new Set(message.features) });
     peers.push(cpu);
     cpu.engine = Engine.create(cpu);

@@ -93,7 +93,7 @@ class SoftwareVm implements Vm {
   createVcpu(index: number): Vcpu {
     const threads = this.#threads, shared = this.#domain;
     if (threads !== undefined && shared !== undefined && threadOf(index, threadsFor(threads.cpus, threads.processors)) !== 0) return this.#remoteVcpu(index, threads, shared);
-    const domain = threads === undefined ? undefined : new Domain(threads.cpus, index, shared?.shared, crowded(threads) ? yieldProcessor : undefined);
+    const domain = threads === undefined ? undefined : new Domain(threads.cpus, index, shared?.shared, crowded(threads) ? yieldProcessor : undefined, threadsFor(threads.cpus, threads.processors));
     const cpu = new Cpu({ index, memory: this.#memory, clock: this.#clock, instructions, peers: this.#peers, domain, features: this.#features });
     this.#peers.push(cpu);
     cpu.engine = this.#choice === "interpreter" ? undefined : Engine.create(cpu);
@@ -125,7 +125,7 @@ class SoftwareVm implements Vm {
     }
     const memory = this.#memory.regions.map(({ base, memory: { pointer }, size, readOnly }) => ({ base, pointer, size, readOnly }));
     const codeLines = this.#memory.codeLines.prepare(this.#memory.views.length);
-    thread({ kind: "software vcpu", cores, rung, cpus, gicv3: this.#gicv3, crowded: crowded(threads), bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
+    thread({ kind: "software vcpu", cores, rung, cpus, threads: count, gicv3: this.#gicv3, crowded: crowded(threads), bell, domain: domain.shared, clock: clock.shared, frequency: clock.frequency, features: [...this.#features], codeLines, memory });
     this.engine = `translator, ${count} threads`;
   }
   memoryWritten(_gpa: number, _size: number): void {} // what was made of it goes with the reset that follows
