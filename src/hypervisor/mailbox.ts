@@ -39,7 +39,7 @@ const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 const bitOf = (timer: TimerName): number => 1 << TIMERS.indexOf(timer);
 const START_MS = 10_000;
 /** Instructions that a vCPU runs before another one of its thread has its turn; and when no other one wants to run. */
-const TURN = 20_000, LONE_TURN = 200_000;
+const TURN = 20_000, LONE_TURN = 200_000, EXITS_IN_A_TURN = 8;
 /** Looks for the next command before the thread sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
 const SPINS = 2000;
 
@@ -322,21 +322,30 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
     }
     spins = 0;
     for (const one of served) {
-      const { w } = one.box, command = Atomics.load(w, W.command);
-      if (command === Command.none) continue;
-      const over = command === Command.run ? turn(one, served.length === 1 ? undefined : wanted > 1 ? TURN : LONE_TURN) : obey(one, command);
-      turned?.();
-      if (!over) continue;
-      one.running = false;
-      waits = one.vcpu.exit.kind === "wfi";
-      Atomics.store(w, W.command, Command.none);
-      Atomics.notify(w, W.command);
-      if (command === Command.destroy) left--;
-      if (command !== Command.run) continue;
-      tell();
-      ring?.();
+      const { w } = one.box;
+      if (Atomics.load(w, W.command) === Command.none) continue;
+      for (let times = 0, again = true; again; times++) {
+        const command = Atomics.load(w, W.command);
+        const over = command === Command.run ? turn(one, served.length === 1 ? undefined : wanted > 1 ? TURN : LONE_TURN) : obey(one, command);
+        turned?.();
+        if (!over) break;
+        one.running = false;
+        waits = one.vcpu.exit.kind === "wfi";
+        Atomics.store(w, W.command, Command.none);
+        Atomics.notify(w, W.command);
+        if (command === Command.destroy) left--;
+        if (command !== Command.run) break;
+        tell();
+        ring?.();
+        again = wanted > 1 && !waits && times < EXITS_IN_A_TURN && answered(w);
+      }
     }
   }
+}
+/** Whether the machine answers soon: an interrupt's handler leaves the guest several times, and is not to wait for all others each time. */
+function answered(w: Int32Array): boolean {
+  for (let i = 0; i < SPINS; i++) if (Atomics.load(w, W.command) !== Command.none) return true;
+  return false;
 }
 /** Does something with a vCPU; what it throws is an exit. */
 function attempt({ box }: Served, what: () => void): void {

@@ -82,6 +82,8 @@ interface Timer { readonly fire: () => void; due: number | undefined }
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 /** Instructions a core runs before the next one has its turn. */
 const TURN = 20_000;
+/** What an exit costs of a turn. */
+const EXIT_CHARGE = 500;
 /** And when it is the only one that runs: `poll` is called at least that often. */
 const LONE_TURN = 2_000_000;
 /** The same where cores in other threads may not know which one this thread runs: they make it leave the one before. */
@@ -125,6 +127,8 @@ export class Machine {
   readonly #timerLines: readonly Readonly<Record<TimerName, IrqLine>>[];
   #accessor = 0;
   #turn = 0;
+  /** What that core has left of its turn: an interrupt's handler leaves the guest several times, and is not to wait for all others each time. */
+  #turnLeft = 0;
   #outcome: Outcome | undefined;
 
   constructor(vm: Vm, clock: Clock, host: MachineHost, config: MachineConfig) {
@@ -316,13 +320,18 @@ export class Machine {
         this.#idle(next);
         continue;
       }
-      const { vcpu } = core;
-      const several = this.#runnable > 1;
-      const before = vcpu.instructions;
-      vcpu.run(earliest(next, this.#waitingDue), Math.min(several ? TURN : LONE_TURN, left), left !== Number.POSITIVE_INFINITY);
-      left -= vcpu.instructions - before;
-      this.#left(core);
+      left -= this.#runTurn(core, next, LONE_TURN, left);
     }
+  }
+  /** Runs a core for what is left of its turn, `lone` instructions if no other one runs, `limit` at most; returns how many it was. */
+  #runTurn(core: Core, deadline: number | undefined, lone: number, limit: number): number {
+    const { vcpu } = core, before = vcpu.instructions;
+    vcpu.run(earliest(deadline, this.#waitingDue), Math.min(this.#runnable > 1 ? this.#turnLeft : lone, limit), limit !== Number.POSITIVE_INFINITY);
+    const done = vcpu.instructions - before, { kind } = vcpu.exit;
+    this.#turnLeft = kind === "budget" || kind === "turn" || kind === "wfi" ? 0 : this.#turnLeft - done - EXIT_CHARGE;
+    if (this.#turnLeft <= 0) this.#turn = (vcpu.index + 1) % this.#cores.length;
+    this.#left(core);
+    return done;
   }
 
   /** The same for cores with threads of their own: they run, and this thread serves who has left the guest. */
@@ -367,9 +376,7 @@ export class Machine {
   #runOwn(deadline: number | undefined): boolean {
     const core = this.#nextCore();
     if (core === undefined) return false;
-    const { vcpu } = core;
-    vcpu.run(earliest(deadline, this.#waitingDue), this.#runnable > 1 ? TURN : this.#own > 1 ? SHORT_TURN : LONE_TURN);
-    this.#left(core);
+    this.#runTurn(core, deadline, this.#own > 1 ? SHORT_TURN : LONE_TURN, Number.POSITIVE_INFINITY);
     return true;
   }
   #runnable = 0;
@@ -393,7 +400,10 @@ export class Machine {
       this.#runnable++;
       chosen ??= core;
     }
-    if (chosen !== undefined) this.#turn = (chosen.vcpu.index + 1) % n;
+    if (chosen !== undefined && (chosen.vcpu.index !== this.#turn || this.#turnLeft <= 0)) {
+      this.#turn = chosen.vcpu.index;
+      this.#turnLeft = TURN;
+    }
     return chosen;
   }
   /** A waiting core whose timer fired: the line goes up, as after a vtimer exit. */

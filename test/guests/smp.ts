@@ -63,7 +63,7 @@ const rows = new Map(before.map(line => [/^(\|[^|]*){5}\|/.exec(line)?.[0] ?? li
 const write = (): void => writeFileSync(RESULTS, `# Several CPUs under stress
 
 Written by \`npm run test:smp -- --write\`: Debian's kernels for ${given.seconds} seconds under \`stress-ng --cpu N --fork N --switch N --vm N --verify\` with N CPUs, on a host
-with ${processors().length} processors. Then a quarter of that of \`stress-ng --cpu N\` alone: a timer tick comes ${HZ} times a second on every CPU, lost or doubled interrupts would
+with ${processors().length} processors. Then a sixth of that of \`stress-ng --cpu N\` alone: a timer tick comes ${HZ} times a second on every CPU, lost or doubled interrupts would
 show there, and each has to be within ${TOLERANCE * 100} %. Then cyclictest, a thread per CPU: the mean of the slowest and the worst of all, in microseconds; the worst is below ${LONGEST_US / 1000} ms. Log: warnings, oopses and
 stalls in the kernel's log. The interpreter always runs its CPUs in turn.
 
