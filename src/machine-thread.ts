@@ -29,6 +29,8 @@ import { Bell, UNWRITTEN_LIMIT, type FromMachine, type Question, type RunOutcome
 import { formatSize, hex } from "./units.ts";
 
 const TRACE_BATCH = 16 * 1024;
+/** A rest that everything can be collected before. */
+const LONG_REST_MS = 50;
 /** The longest sleep: a lost ring would cost no more than this. */
 const LONGEST_SLEEP_MS = 1000;
 
@@ -242,11 +244,11 @@ class MachineThread implements MachineHost {
     this.#garbage.look(this.#machine.churn);
   }
   wait(deadline: number | undefined, idle: boolean): void {
-    if (idle) this.#garbage.rest();
     const look = idle ? this.#serial.idle() : undefined;
     this.#flushTrace();
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
+    if (idle && ms > LONG_REST_MS) this.#garbage.rest();
     const from = this.#clock.ticks();
     this.#backend.resting();
     const woken = Atomics.wait(this.#bell, Bell.doorbell, this.#rings, ms) !== "timed-out";

@@ -82,6 +82,8 @@ interface Timer { readonly fire: () => void; due: number | undefined }
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 /** Instructions a core runs before the next one has its turn. */
 const TURN = 20_000;
+/** And no longer than that all of them have theirs so often: instructions may take long. */
+const ROUNDS_A_SECOND = 500;
 /** What an exit costs of a turn. */
 const EXIT_CHARGE = 500;
 /** And when it is the only one that runs: `poll` is called at least that often. */
@@ -326,7 +328,8 @@ export class Machine {
   /** Runs a core for what is left of its turn, `lone` instructions if no other one runs, `limit` at most; returns how many it was. */
   #runTurn(core: Core, deadline: number | undefined, lone: number, limit: number): number {
     const { vcpu } = core, before = vcpu.instructions;
-    vcpu.run(earliest(deadline, this.#waitingDue), Math.min(this.#runnable > 1 ? this.#turnLeft : lone, limit), limit !== Number.POSITIVE_INFINITY);
+    const several = this.#runnable > 1, by = several ? this.#clock.ticks() + this.#clock.frequency / (ROUNDS_A_SECOND * this.#runnable) : undefined;
+    vcpu.run(earliest(earliest(deadline, this.#waitingDue), by), Math.min(several ? this.#turnLeft : lone, limit), limit !== Number.POSITIVE_INFINITY);
     const done = vcpu.instructions - before, { kind } = vcpu.exit;
     this.#turnLeft = kind === "budget" || kind === "turn" || kind === "wfi" ? 0 : this.#turnLeft - done - EXIT_CHARGE;
     if (this.#turnLeft <= 0) this.#turn = (vcpu.index + 1) % this.#cores.length;

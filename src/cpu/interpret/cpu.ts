@@ -37,8 +37,10 @@ export interface Instruction extends Encoding {
   readonly handle: (cpu: Cpu, f: never) => Result;
 }
 
-/** Instructions between two looks at the clock and the kick flag. */
-const SLICE = 4096;
+/** Instructions between two looks at the clock and the kick flag: at most, and where they take long (floating point, say) at least. */
+const SLICE = 4096, SHORT_SLICE = 256;
+/** A slice that takes longer than a second by that is halved; one of a quarter of it is doubled again. */
+const SLICES_A_SECOND = 4000;
 /** The same for generated code. */
 const ENGINE_SLICE = 131072;
 /** Equals no address whose bits 11..2 were cleared. */
@@ -631,13 +633,20 @@ export class Cpu {
         left--;
       }
       if (this.#leave(deadline, left)) return;
-      const generated = !this.debug.armed && this.engine !== undefined && this.onSysreg === undefined, most = Math.min(generated ? ENGINE_SLICE : SLICE, left) | 0, slice = this.pmu.slice(most);
+      const generated = !this.debug.armed && this.engine !== undefined && this.onSysreg === undefined, most = Math.min(generated ? ENGINE_SLICE : this.#slice, left) | 0, slice = this.pmu.slice(most), from = generated ? 0 : this.clock.ticks();
       const n = this.debug.armed ? executeDebugged(this, slice) : !generated ? execute(this, slice) : (this.engine as TranslationListener).execute(slice, exact || slice < most);
       this.#count(n);
       left -= n;
+      if (!generated && n >= this.#slice) this.#adapt(this.clock.ticks() - from);
       if (this.stopped) return;
       if (!exact && left < 64) left = 0; // what is left may be less than a block
     }
+  }
+  #slice = SLICE;
+  #adapt(took: number): void {
+    const most = this.clock.frequency / SLICES_A_SECOND;
+    if (took > most) this.#slice = Math.max(SHORT_SLICE, this.#slice >> 1);
+    else if (took < most / 4 && this.#slice < SLICE) this.#slice <<= 1;
   }
   #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; this.progress = 0; }
   /** Instructions executed so far. Exact whenever a handler looks. */

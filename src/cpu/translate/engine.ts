@@ -79,6 +79,8 @@ const MAX_CONTEXT = 0xfffe;
 const INDIRECT = -1;
 /** Instructions of generated code that take as long as an exit, or as the translation of one instruction: about, and rather too many. */
 const EXIT_CHARGE = 64, TRANSLATED_CHARGE = 256;
+/** The upper bits of MRS. */
+const MRS = 0xd53;
 /** What it leaves there after a fault of the host. */
 const FAULT = -2;
 
@@ -130,7 +132,9 @@ export class Engine {
   /** For tests and Ctrl-A s. */
   translated = 0;
   exits = 0;
-  get churn(): number { return this.exits + this.translated; }
+  get churn(): number { return this.exits - this.#reads + this.translated; }
+  /** Exits to read a system register, the counter above all: they leave no garbage. */
+  #reads = 0;
 
   private constructor(cpu: Cpu, code: CodeMemory, blockLimit: number, features: HostFeatures) {
     this.#cpu = cpu;
@@ -327,6 +331,7 @@ export class Engine {
           const left = sites.left[site] as number;
           const budget: number = (x[BUDGET] as number) + left;
           const word = sites.word[site] as number;
+          if (word >>> 20 === MRS) this.#reads++;
           const op = cpu.handlerOf(word);
           const generation = this.#generation;
           cpu.progress = end - budget;
