@@ -65,7 +65,7 @@ const write = (): void => writeFileSync(RESULTS, `# Several CPUs under stress
 Written by \`npm run test:smp -- --write\`: Debian's kernels for ${given.seconds} seconds under \`stress-ng --cpu N --fork N --switch N --vm N --verify\` with N CPUs, on a host
 with ${processors().length} processors. Then a sixth of that of \`stress-ng --cpu N\` alone: a timer tick comes ${HZ} times a second on every CPU, lost or doubled interrupts would
 show there, and each has to be within ${TOLERANCE * 100} %. Then cyclictest, a thread per CPU: the mean of the slowest and the worst of all, in microseconds; the worst is below ${LONGEST_US / 1000} ms. Log: warnings, oopses and
-stalls in the kernel's log. The interpreter always runs its CPUs in turn.
+stalls in the kernel's log. The interpreter always runs its CPUs in turn. A combination that is not in the table has not been measured.
 
 | kernel | CPUs | GIC | engine | threads | stress-ng | ticks a second | cyclictest | log | right |
 |---|---|---|---|---|---|---|---|---|---|
