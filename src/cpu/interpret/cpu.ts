@@ -23,6 +23,7 @@ import { DecodedWords, placeOf, type Handler } from "./decoded.ts";
 import { executeDebugged, SelfHostedDebug, takeWatchpoint } from "./debug.ts";
 import { CONDITIONS, execute } from "./hot.ts";
 import { Pmu } from "./pmu.ts";
+import { AdaptiveSlice } from "./slice.ts";
 import { timerFires } from "../timer.ts";
 import type { TranslationListener } from "../translation-listener.ts";
 
@@ -37,11 +38,7 @@ export interface Instruction extends Encoding {
   readonly handle: (cpu: Cpu, f: never) => Result;
 }
 
-/** Instructions between two looks at the clock and the kick flag: at most, and where they take long (floating point, say) at least. */
-const SLICE = 4096, SHORT_SLICE = 256;
-/** A slice that takes longer than a second by that is halved; one of a quarter of it is doubled again. */
-const SLICES_A_SECOND = 4000;
-/** The same for generated code. */
+/** Instructions of generated code between two looks at the clock and the kick flag. */
 const ENGINE_SLICE = 131072;
 /** Equals no address whose bits 11..2 were cleared. */
 const NO_PAGE = 4;
@@ -89,12 +86,11 @@ export class Cpu {
   codePlace = 0;
   /** RAM page number of the current code page. */
   codePage = 0;
-  /** What follows translations and code: generated code, when there is some. */
-  engine: TranslationListener | undefined;
+  /** What follows translations and code: generated code, when there is some. */ engine: TranslationListener | undefined;
   /** Instruction TLB: direct-mapped by page number; words tagLo, tagHi|el, RAM page. */
   readonly #itlb = new Int32Array(256 * 4);
-  /** Every instruction word seen so far, decoded: for all cores of this thread. */
-  readonly words: DecodedWords;
+  /** Every instruction word seen so far, decoded: for all cores of this thread. */ readonly words: DecodedWords;
+  readonly #slice: AdaptiveSlice;
   /** Instructions of the present slice, as far as whoever runs them has told; and those before the loop of hot.ts began. */
   progress = 0;
   progressBefore = 0;
@@ -130,6 +126,7 @@ export class Cpu {
     this.walker = new Walker(this.x, wires.memory);
     this.features = new CoreFeatures(wires.features);
     this.walker.small = this.features.has("TTST");
+    this.#slice = new AdaptiveSlice(wires.clock.frequency);
     this.words = wires.peers[0]?.words ?? new DecodedWords(this.features.allowed(wires.instructions));
     this.debug = new SelfHostedDebug(this.x);
     this.pmu = new Pmu(this.x);
@@ -633,20 +630,14 @@ export class Cpu {
         left--;
       }
       if (this.#leave(deadline, left)) return;
-      const generated = !this.debug.armed && this.engine !== undefined && this.onSysreg === undefined, most = Math.min(generated ? ENGINE_SLICE : this.#slice, left) | 0, slice = this.pmu.slice(most), from = generated ? 0 : this.clock.ticks();
+      const generated = !this.debug.armed && this.engine !== undefined && this.onSysreg === undefined, most = Math.min(generated ? ENGINE_SLICE : this.#slice.length, left) | 0, slice = this.pmu.slice(most), from = generated ? 0 : this.clock.ticks();
       const n = this.debug.armed ? executeDebugged(this, slice) : !generated ? execute(this, slice) : (this.engine as TranslationListener).execute(slice, exact || slice < most);
       this.#count(n);
       left -= n;
-      if (!generated && n >= this.#slice) this.#adapt(this.clock.ticks() - from);
+      if (!generated && n >= this.#slice.length) this.#slice.took(this.clock.ticks() - from);
       if (this.stopped) return;
       if (!exact && left < 64) left = 0; // what is left may be less than a block
     }
-  }
-  #slice = SLICE;
-  #adapt(took: number): void {
-    const most = this.clock.frequency / SLICES_A_SECOND;
-    if (took > most) this.#slice = Math.max(SHORT_SLICE, this.#slice >> 1);
-    else if (took < most / 4 && this.#slice < SLICE) this.#slice <<= 1;
   }
   #count(n: number): void { this.state.f64[ICOUNT] = (this.state.f64[ICOUNT] as number) + n; this.progress = 0; }
   /** Instructions executed so far. Exact whenever a handler looks. */
