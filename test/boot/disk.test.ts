@@ -8,17 +8,11 @@ import { join } from "node:path";
 import { windowSize } from "../../src/host/terminal.ts";
 import { VirtualMachine } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import { BOOT, command } from "../support/guest-shell.ts";
 import { hv } from "../support/hv.ts";
 import { ensureDebianPackages, run } from "../support/packages.ts";
 import { Random } from "../support/random.ts";
 
-const BOOT = 120_000;
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
-}
 const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
 
 describe("Debian's kernel 6.1 with disks", () => {
@@ -46,6 +40,7 @@ describe("Debian's kernel 6.1 with disks", () => {
       disks: [{ path: image, serial: "the-first" }, { path: other, overlay: true }, { path: other, readOnly: true }, { path: short }, { path: packed, format: "qcow2" }],
     });
     await vm.console.expect(/\/ # /, { timeout: BOOT });
+    await command(vm, "dmesg -n 1"); // what the kernel says would stand between what commands print
   }, BOOT + 300_000);
   afterAll(async () => {
     await vm?.close();
@@ -70,7 +65,6 @@ describe("Debian's kernel 6.1 with disks", () => {
   });
   test("a disk that is cut off gives I/O errors to the guest and one line to the user, and nothing else suffers", async () => {
     truncateSync(short, 512 * 1024);
-    await command(vm, "dmesg -n 1"); // what the kernel says of it would stand in between
     const read = (page: number): string => `dd if=/dev/vdd of=/dev/null bs=4096 skip=${page} count=1 2>/dev/null; echo code $?`;
     expect(await command(vm, `${read(0)}; ${read(200)}; ${read(220)}`)).toBe("code 0\r\ncode 1\r\ncode 1\r\n");
     expect(await command(vm, "dmesg | grep -c 'I/O error, dev vdd'")).not.toBe("0\r\n");

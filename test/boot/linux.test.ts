@@ -7,19 +7,13 @@ import { readCpio } from "../../src/boot/cpio.ts";
 import { VirtualMachine } from "../../src/library.ts";
 import { windowSize } from "../../src/host/terminal.ts";
 import { debianKernel } from "../support/debian.ts";
+import { BOOT, command } from "../support/guest-shell.ts";
 
-const BOOT = 120_000;
 /** What a healthy kernel never says. */
 const TROUBLE = /WARNING:|BUG:|Oops|Unable to handle|Call trace|detected stalls|self-detected stall|soft lockup|nobody cared|segfault/i;
 
 const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** Types a command at the prompt; what it printed. */
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
-}
 /** The file in the initramfs of a pulled kernel. */
 function fileOf(initramfs: string, name: string): Uint8Array {
   const read = readCpio(gunzipSync(readFileSync(initramfs)));
@@ -37,6 +31,7 @@ for (const [kernel, engine] of [["6.1", "translator"], ["6.12-cloud", "translato
       ({ initramfs, release } = pulled);
       vm = await VirtualMachine.start({ kernel: pulled.kernel, initrd: initramfs, cmdline: `console=ttyAMA0 earlycon${windowSize({ isTTY: true, rows: 33, columns: 111 })}`, engine });
       await vm.console.expect(/\/ # /, { timeout: BOOT });
+      await command(vm, "dmesg -n 1"); // what the kernel says would stand between what commands print
     }, BOOT + 60_000);
     afterAll(async () => { await vm.close(); });
 

@@ -6,23 +6,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { directory, file, writeCpio, type CpioEntry } from "../../src/boot/cpio.ts";
-import { windowSize } from "../../src/host/terminal.ts";
 import { VirtualMachine, type NetOptions, type PublishOptions } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import { BOOT, CMDLINE, command } from "../support/guest-shell.ts";
 import { ensureDebianPackages } from "../support/packages.ts";
 import { Random } from "../support/random.ts";
 
-const BOOT = 120_000;
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
-}
 /** At the prompt; `programs` are there in /bin. */
 async function boot(nets: readonly NetOptions[], publish: readonly PublishOptions[] = [], programs: readonly CpioEntry[] = []): Promise<VirtualMachine> {
   const { kernel, initramfs } = await debianKernel("6.1"), initrd = programs.length === 0 ? initramfs : Buffer.concat([readFileSync(initramfs), writeCpio([directory("bin"), ...programs])]);
-  const vm = await VirtualMachine.start({ kernel, initrd, nets, publish, cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}` });
+  const vm = await VirtualMachine.start({ kernel, initrd, nets, publish, cmdline: CMDLINE });
   await vm.console.expect(/\/ # /, { timeout: BOOT });
   await command(vm, "dmesg -n 1");
   return vm;

@@ -5,18 +5,10 @@ import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { windowSize } from "../../src/host/terminal.ts";
-import { VirtualMachine } from "../../src/library.ts";
-import { debianKernel } from "../support/debian.ts";
+import type { VirtualMachine } from "../../src/library.ts";
+import { BOOT, bootShell, command } from "../support/guest-shell.ts";
 import { Random } from "../support/random.ts";
 
-const BOOT = 120_000;
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
-}
 const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
 
 describe("Debian's kernel 6.1 with shared directories", () => {
@@ -31,10 +23,7 @@ describe("Debian's kernel 6.1 with shared directories", () => {
     writeFileSync(join(fixed, "file"), "fixed\n");
     writeFileSync(join(folder, "secret"), "SECRET\n");
     symlinkSync("../secret", join(shared, "out"));
-    const { kernel, initramfs } = await debianKernel("6.1");
-    vm = await VirtualMachine.start({ kernel, initrd: initramfs, shares: [{ path: shared, tag: "work" }, { path: fixed, readOnly: true }], cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}` });
-    await vm.console.expect(/\/ # /, { timeout: BOOT });
-    await command(vm, "dmesg -n 1");
+    vm = await bootShell({ shares: [{ path: shared, tag: "work" }, { path: fixed, readOnly: true }] });
   }, BOOT + 300_000);
   afterAll(async () => {
     await vm?.close();

@@ -8,17 +8,14 @@ import { directory, file, writeCpio } from "../../src/boot/cpio.ts";
 import { windowSize } from "../../src/host/terminal.ts";
 import { VirtualMachine } from "../../src/library.ts";
 import { debianKernel } from "../support/debian.ts";
+import * as shell from "../support/guest-shell.ts";
 import { ensureDebianPackages } from "../support/packages.ts";
 
 const LIMIT = 120_000;
 let vm: VirtualMachine, place: string;
 
 /** Runs a command; what it printed. */
-async function command(line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\r\n`));
-  return ((await vm.console.expect(/^([^]*?)\/ # /, { timeout: LIMIT }))[1] as string).replaceAll("\r", "");
-}
+const command = async (line: string): Promise<string> => (await shell.command(vm, line)).replaceAll("\r", "");
 
 beforeAll(async () => {
   ensureDebianPackages(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
@@ -35,6 +32,7 @@ beforeAll(async () => {
   const initrd = Buffer.concat([first, new Uint8Array(-first.length & 3), writeCpio([directory("bin"), ...programs, ...modules])]);
   vm = await VirtualMachine.start({ kernel, initrd, cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 33, columns: 500 })}`, accelerator: "software", engine: "translator" });
   await vm.console.expect(/\/ # /, { timeout: LIMIT });
+  await command("dmesg -n 1"); // what the kernel says would stand between what programs print
   await command("mount -t tracefs trace /sys/kernel/tracing");
 }, LIMIT);
 afterAll(async () => {

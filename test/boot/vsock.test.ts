@@ -6,19 +6,11 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:f
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { windowSize } from "../../src/host/terminal.ts";
-import { VirtualMachine } from "../../src/library.ts";
-import { debianKernel } from "../support/debian.ts";
+import type { VirtualMachine } from "../../src/library.ts";
+import { BOOT, bootShell, command } from "../support/guest-shell.ts";
 import { ensureDebianPackages, run } from "../support/packages.ts";
 import { Random } from "../support/random.ts";
 
-const BOOT = 120_000;
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-async function command(vm: VirtualMachine, line: string): Promise<string> {
-  vm.console.write(`${line}\n`);
-  await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
-}
 const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
 
 describe("Debian's kernel 6.1 with vsock", () => {
@@ -38,10 +30,8 @@ describe("Debian's kernel 6.1 with vsock", () => {
     ensureDebianPackages(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
     expect(run(["aarch64-linux-gnu-gcc", "-static", "-O1", "-o", join(folder, "vsock-guest"), join(import.meta.dir, "../guests/vsock.c")])).toMatchObject({ code: 0 });
     writeFileSync(join(folder, "large"), large);
-    const { kernel, initramfs } = await debianKernel("6.1");
-    vm = await VirtualMachine.start({ kernel, initrd: initramfs, vsock: { cid: 42, path }, shares: [{ path: folder }], cmdline: `console=ttyAMA0 quiet${windowSize({ isTTY: true, rows: 50, columns: 400 })}` });
-    await vm.console.expect(/\/ # /, { timeout: BOOT });
-    await command(vm, "dmesg -n 1; mount -t 9p -o trans=virtio share /mnt; cp /mnt/vsock-guest /tmp/v");
+    vm = await bootShell({ vsock: { cid: 42, path }, shares: [{ path: folder }] });
+    await command(vm, "mount -t 9p -o trans=virtio share /mnt; cp /mnt/vsock-guest /tmp/v");
   }, BOOT + 300_000);
   afterAll(async () => {
     await vm?.close();

@@ -20,5 +20,5 @@ export async function bootShell(options: Omit<StartOptions, "kernel">, kernel: "
 export async function command(vm: VirtualMachine, line: string): Promise<string> {
   vm.console.write(`${line}\n`);
   await vm.console.expect(new RegExp(`${literally(line)}\r\n`));
-  return (await vm.console.expect(/^([^]*?)\/ # /))[1] as string;
+  return (await vm.console.expect(/^([^]*?)\/ # /, { timeout: BOOT }))[1] as string;
 }
