@@ -1,6 +1,6 @@
 // ffi/memory.ts — anonymous native memory: guest RAM and CPU state. Spec: mmap(2), madvise(2).
 // Left out: file mappings (a file cut short by somebody else would kill the process), executable memory (none yet).
-import { dlopen, toArrayBuffer, type Pointer } from "bun:ffi";
+import { dlopen, ptr, toArrayBuffer, type Pointer } from "bun:ffi";
 
 const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
 const PROT_READ_WRITE = 3;
@@ -14,8 +14,13 @@ const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
  */
 const NOT_NEEDED = process.platform === "darwin" ? 7 : 4;
 
+/** Linux alone. */
+const MADV_HUGEPAGE = process.platform === "linux" ? 14 : undefined;
+
 /** The largest page of any host: hypervisors map whole pages. */
 const ALIGNMENT = 0x4000;
+/** What a large page of the host covers: a guest's large pages are the host's where both begin together. */
+const LARGE_PAGE = 0x20_0000;
 /** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
 export const WINDOW: number = 2 ** 31;
 
@@ -39,22 +44,26 @@ export function foreignCallsWork(): boolean {
   }
 }
 
+/** The host address of bytes that never move: of native memory, or shared by threads. */
+export const addressOf = (view: Uint8Array | Int32Array): number => ptr(view);
+
 /** A page-aligned, zeroed span of host memory, reserved at once and backed by pages as they are touched. */
 export class NativeMemory {
   /** Host address. */
   readonly pointer: number;
   /** Bytes. */
   readonly size: number;
-  /** What was mapped: `pointer` is the first multiple of `ALIGNMENT` in it. */
+  /** What was mapped: `pointer` is the first multiple of the alignment in it. */
   readonly #mapped: { readonly at: number; readonly size: number };
   private constructor(pointer: number, size: number, mapped: { readonly at: number; readonly size: number } = { at: pointer, size }) {
     this.pointer = pointer;
     this.size = size;
     this.#mapped = mapped;
   }
-  /** Throws a RangeError when the host refuses. `size` is rounded up to 16 KiB, the largest host page. */
+  /** Throws a RangeError when the host refuses. `size` is rounded up to 16 KiB, the largest host page; at 2 MiB from that size on. */
   static allocate(size: number): NativeMemory {
     libc ??= open();
+    const alignment = size >= LARGE_PAGE ? LARGE_PAGE : ALIGNMENT;
     const rounded = Math.ceil(size / ALIGNMENT) * ALIGNMENT;
     const mmap = (bytes: number): number => {
       const at = Number(libc?.mmap(null, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -63,10 +72,18 @@ export class NativeMemory {
       return at;
     };
     const at = mmap(rounded);
-    if (at % ALIGNMENT === 0) return new NativeMemory(at, rounded);
+    if (at % alignment === 0) return new NativeMemory(at, rounded);
     libc.munmap(at as Pointer, rounded); // the host's pages are smaller
-    const wider = { size: rounded + ALIGNMENT, at: mmap(rounded + ALIGNMENT) };
-    return new NativeMemory(Math.ceil(wider.at / ALIGNMENT) * ALIGNMENT, rounded, wider);
+    const wider = { size: rounded + alignment, at: mmap(rounded + alignment) };
+    return new NativeMemory(Math.ceil(wider.at / alignment) * alignment, rounded, wider);
+  }
+  /**
+   * Asks for large pages, where the host gives them only to who asks: guest RAM is read and written all over, by cores and by
+   * copies of the host, and every fault and every entry of a host's TLB then covers 512 times as much.
+   */
+  preferLargePages(): void {
+    libc ??= open();
+    if (MADV_HUGEPAGE !== undefined) libc.madvise(this.pointer as Pointer, this.size, MADV_HUGEPAGE); // a kernel without them says no
   }
   /** Memory that another thread of this process allocated. */
   static at(pointer: number, size: number): NativeMemory {

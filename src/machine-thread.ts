@@ -8,6 +8,7 @@ import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
 import { openShares, type OpenShares } from "./host/shares.ts";
+import { Reader, type ReaderMessage } from "./host/reader.ts";
 import { Syncer, type SyncerMessage } from "./host/syncer.ts";
 import { PCI_DEVICES_MAX } from "../devices/pci/host.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
@@ -50,6 +51,7 @@ class MachineThread implements MachineHost {
   readonly #balloon: VirtioBalloon | undefined;
   readonly #console: VirtioConsole | undefined;
   readonly #syncer: Syncer;
+  readonly #reader: Reader;
   readonly #firmware: OpenFirmware | undefined;
   #patched: readonly string[] = [];
   #rings = 0;
@@ -74,10 +76,15 @@ class MachineThread implements MachineHost {
     if (start.trace.includes("sysreg") && start.accelerator !== "software") {
       throw new Failure("HV-USAGE-TRACE", `--trace sysreg: ${start.accelerator} does not show system registers`, { hint: "--accel software does" });
     }
-    this.#syncer = new Syncer(message => this.#startSyncer(message.shared));
+    this.#syncer = new Syncer(shared => this.#startDiskThread("syncs", shared));
+    this.#reader = new Reader(shared => this.#startDiskThread("reads", shared));
     this.#disks = openDisks(start.disks, {
-      // where time is made of instructions, a sync takes none
+      // where time is made of instructions, a sync takes none, nor does a read; and cores with threads of their own go on meanwhile
       ...(start.deterministic ? {} : { syncLater: (fd: number, done: (error: unknown) => void) => this.#syncer.sync(fd, done) }),
+      ...(start.deterministic || navigator.hardwareConcurrency < 2 ? {} : {
+        readLater: (fd: number, at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => !this.#vm.concurrent && this.#reader.read(fd, at, into, done),
+        settle: () => this.#reader.settle(),
+      }),
       tell: text => this.#send({ kind: "notice", text }),
     }); // may be refused: before there is a machine to free
     let shares: OpenShares | undefined, firmware: OpenFirmware | undefined;
@@ -134,13 +141,14 @@ class MachineThread implements MachineHost {
 
   /** Lets go of the disks' files and locks: also when this thread broke. */
   closeDisks(): void {
+    this.#reader.close();
     this.#syncer.close();
     this.#disks.close();
     this.#shares.close();
     this.#firmware?.close();
   }
-  #startSyncer(shared: SharedArrayBuffer): void {
-    const message: SyncerMessage = { shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
+  #startDiskThread(kind: "syncs" | "reads", shared: SharedArrayBuffer): void {
+    const message: SyncerMessage | ReaderMessage = { kind, shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
     new Worker(this.#start.diskThread).postMessage(message);
   }
   /** Disks from the first slot on; entropy in the last, networks before it, the rest before these: no disk moves them. */
@@ -203,6 +211,7 @@ class MachineThread implements MachineHost {
 
   /** Brings kernel or program into RAM and the machine into its power-on state. */
   #load(): void {
+    this.#reader.settle();
     const { load } = this.#start;
     if (load.kind === "program") {
       const { program } = load;
@@ -246,6 +255,7 @@ class MachineThread implements MachineHost {
   wait(deadline: number | undefined, idle: boolean): void {
     const look = idle ? this.#serial.idle() : undefined;
     this.#flushTrace();
+    if (this.#reader.help()) return;
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
     if (idle && ms > LONG_REST_MS) this.#garbage.rest();
@@ -282,6 +292,7 @@ class MachineThread implements MachineHost {
     this.#rings = Atomics.load(this.#bell, Bell.doorbell);
     this.#backend.answered(this.#rings);
     this.#syncer.poll();
+    this.#reader.poll();
     for (;;) {
       const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
       if (taken === undefined) break;

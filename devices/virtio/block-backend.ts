@@ -13,6 +13,10 @@ export interface BlockBackend {
   /** A read is done when `read` returns: it may go to the driver's memory itself, with no byte that comes late. */
   readonly readsAtOnce?: boolean;
   read(at: number, into: Uint8Array, done: BlockDone): void;
+  /** A long read that may take its time, straight into the driver's memory; false: it is not done that way. */
+  readLater?(at: number, into: readonly Uint8Array[], done: BlockDone): boolean;
+  /** Returns when no byte of such reads is still to come. */
+  settle?(): void;
   write(at: number, from: Uint8Array, done: BlockDone): void;
   /** Done when everything written before will outlive a power cut. */
   flush(done: BlockDone): void;

@@ -31,6 +31,8 @@ const REQUEST_MAX = 64 * 1024 * 1024;
 const PIECE = 128 * 1024;
 /** From how many bytes in one place on a read goes straight there. */
 const DIRECT = 32 * 1024;
+/** From how many bytes on a read may take its time: to hand it over and to hear of its end costs as much as to copy 64 KiB. */
+const LATER = 256 * 1024;
 /** Discard and write zeroes, at most so many sectors in one request: what is not unmapped has to be written. */
 const RANGE_SECTORS = 64 * 1024 * 1024 / SECTOR;
 
@@ -97,6 +99,7 @@ export class VirtioBlock implements VirtioDevice {
   }
   attach(transport: VirtioTransport): void { this.#transport = transport; }
   negotiated(): void {}
+  settle(): void { this.#wires.backend.settle?.(); }
   reset(): void {} // what the back end still works on is dropped when it completes: the queue lives another life
 
   process(index: number, queue: SplitQueue, limit: number): void {
@@ -117,7 +120,7 @@ export class VirtioBlock implements VirtioDevice {
     const sector = this.#headerView.getUint32(12, true) * 2 ** 32 + this.#headerView.getUint32(8, true);
     const into = chain.writableLength - 1, from = chain.readableLength - HEADER;
     switch (type) {
-      case VIRTIO_BLK_T.IN: return this.#holds(sector, into) ? this.#move(queue, chain, sector * SECTOR, into, false) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
+      case VIRTIO_BLK_T.IN: return this.#holds(sector, into) ? this.#read(queue, chain, sector * SECTOR, into) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
       case VIRTIO_BLK_T.OUT: return !backend.readOnly && this.#holds(sector, from) ? this.#move(queue, chain, sector * SECTOR, from, true) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
       case VIRTIO_BLK_T.FLUSH: return backend.readOnly ? this.#finish(queue, chain, VIRTIO_BLK_S.OK, 0) : backend.flush(error => this.#done(queue, chain, error));
       case VIRTIO_BLK_T.GET_ID: {
@@ -134,6 +137,12 @@ export class VirtioBlock implements VirtioDevice {
     return length > 0 && length % SECTOR === 0 && length <= REQUEST_MAX && sector <= this.#wires.backend.size / SECTOR && sector * SECTOR + length <= this.#wires.backend.size;
   }
 
+  #read(queue: number, chain: Chain, at: number, length: number): void {
+    const { backend } = this.#wires;
+    const into = length >= LATER && backend.readLater !== undefined ? chain.stretches(length) : undefined;
+    if (into !== undefined && backend.readLater?.(at, into, error => this.#done(queue, chain, error, length)) === true) return;
+    this.#move(queue, chain, at, length, false);
+  }
   /** Read or write, piece by piece; the loop stands still while the back end takes its time. */
   #move(queue: number, chain: Chain, at: number, length: number, write: boolean): void {
     const { backend } = this.#wires;

@@ -119,7 +119,11 @@ export class VirtioCore {
   setReady(index: number, ready: boolean): void {
     const queue = this.#queues[index];
     if (queue === undefined) return this.note("there is no such queue", 0, index);
-    if (!ready) return queue.s.ready ? queue.stop() : undefined; // for good, once DRIVER_OK is set
+    if (!ready) { // for good, once DRIVER_OK is set
+      if (!queue.s.ready) return;
+      this.device.settle?.();
+      return queue.stop();
+    }
     if (queue.s.ready || this.#has(STATUS.DRIVER_OK) || !this.#has(STATUS.FEATURES_OK)) return this.note("a queue is made ready between FEATURES_OK and DRIVER_OK", 0, index);
     if (!queue.start(this.#ringFeatures)) this.note("a queue with this size and these addresses cannot be", 0, index);
   }
@@ -149,6 +153,7 @@ export class VirtioCore {
     for (const index of queues) this.#serve(index);
   }
   reset(): void {
+    this.device.settle?.();
     this.#s = reset();
     this.#again.clear();
     this.#wires.alarm.set(undefined);

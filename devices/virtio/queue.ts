@@ -50,6 +50,19 @@ export class Chain {
     }
     return undefined;
   }
+  /** The driver's memory of the first `length` bytes of the writable part, where that can be had; somebody may be writing to it until the queue's `stop`. */
+  stretches(length: number): Uint8Array[] | undefined {
+    const found: Uint8Array[] = [];
+    let left = length;
+    for (const { at, length: most } of this.writable) {
+      if (left === 0) break;
+      const part = this.#memory.stretch?.(at, Math.min(left, most));
+      if (part === undefined) return undefined;
+      found.push(part);
+      left -= part.length;
+    }
+    return left === 0 ? found : undefined;
+  }
   #move(segments: readonly Segment[], offset: number, bytes: Uint8Array, write: boolean): boolean {
     let skip = offset, done = 0;
     for (const { at, length } of segments) {

@@ -8,6 +8,8 @@ export interface DiskFile {
   readonly size: number;
   /** Bytes read or written; fewer than asked at the end of the file, or when the host does it in parts. */
   read(at: number, into: Uint8Array): number;
+  /** Reads into memory that never moves, without waiting; false: not now. `done` hears whether all of it came; what did not has no reason, and is read again. */
+  readLater?(at: number, into: readonly Uint8Array[], done: (whole: boolean) => void): boolean;
   write(at: number, from: Uint8Array): number;
   /** Returns when everything written is on the medium. */
   sync(): void;

@@ -15,6 +15,8 @@ export interface DiskImage {
   /** The file that is written to, and synced in a flush. */
   readonly file: DiskFile;
   read(at: number, into: Uint8Array): void;
+  /** Where a file holds these bytes as they are, in one piece. */
+  place(at: number, length: number): { readonly file: DiskFile; readonly at: number } | undefined;
   write(at: number, from: Uint8Array): void;
   discard(at: number, length: number): void;
   writeZeroes(at: number, length: number, unmap: boolean): void;
@@ -50,8 +52,11 @@ export class ImageBackend implements BlockBackend {
   #flushing = false;
   /** Why a sync failed. What the host has lost then it does not say twice: no later flush can promise anything. A flush whose writes fail has lost nothing: they are made again. */
   #lost: string | undefined;
-  constructor(image: DiskImage) {
+  /** Waits for reads of `readLater`: there is none without it. */
+  readonly settle: () => void;
+  constructor(image: DiskImage, settle: () => void = () => {}) {
     this.#image = image;
+    this.settle = settle;
     this.readOnly = image.readOnly;
   }
   get size(): number { return this.#image.size; }
@@ -69,6 +74,22 @@ export class ImageBackend implements BlockBackend {
     }
   }
   read(at: number, into: Uint8Array, done: BlockDone): void { this.#attempt("read", done, () => this.#image.read(at, into)); }
+  readLater(at: number, into: readonly Uint8Array[], done: BlockDone): boolean {
+    const length = into.reduce((sum, part) => sum + part.length, 0), again = (): void => {
+      let n = at;
+      for (const part of into) {
+        this.#image.read(n, part);
+        n += part.length;
+      }
+    };
+    let place: ReturnType<DiskImage["place"]>;
+    try {
+      place = this.#image.place(at, length);
+    } catch {
+      return false; // read at once, it says why
+    }
+    return place?.file.readLater?.(place.at, into, whole => (whole ? done(undefined) : this.#attempt("read", done, again))) ?? false;
+  }
   write(at: number, from: Uint8Array, done: BlockDone): void { this.#attempt("write", done, () => this.#image.write(at, from)); }
   discard(at: number, length: number, done: BlockDone): void { this.#attempt("discard", done, () => this.#image.discard(at, length)); }
   writeZeroes(at: number, length: number, unmap: boolean, done: BlockDone): void { this.#attempt("write", done, () => this.#image.writeZeroes(at, length, unmap)); }

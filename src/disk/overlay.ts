@@ -31,6 +31,11 @@ export class OverlayImage implements DiskImage {
       n += length;
     }
   }
+  place(at: number, length: number): ReturnType<DiskImage["place"]> {
+    const run = this.#run(at, length);
+    if (run.length < length) return undefined;
+    return run.own ? { file: this.file, at } : this.#below.place(at, length);
+  }
   write(at: number, from: Uint8Array): void {
     this.#edges(at, from.length);
     writeAll(this.file, at, from);

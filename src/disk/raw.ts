@@ -23,6 +23,7 @@ export class RawImage implements DiskImage {
     this.#size = size;
   }
   read(at: number, into: Uint8Array): void { readAll(this.file, at, into); }
+  place(at: number): { readonly file: DiskFile; readonly at: number } { return { file: this.file, at }; }
   write(at: number, from: Uint8Array): void {
     if (at === 0) this.#guard?.(from);
     this.#written = true;

@@ -30,6 +30,8 @@ export interface OpenFileOptions {
   readonly lock: "exclusive" | "shared" | "none";
   /** Syncs without waiting; see src/host/syncer.ts. */
   readonly syncLater?: ((fd: number, done: (error: unknown) => void) => void) | undefined;
+  /** Reads without waiting; see src/host/reader.ts. */
+  readonly readLater?: ((fd: number, at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => boolean) | undefined;
 }
 
 /** Opens an image; throws Failure for what cannot be a disk. */
@@ -54,7 +56,7 @@ export function openDiskFile(path: string, options: OpenFileOptions): HostFile {
       const holder = lockHolder(stat.ino);
       throw new Failure("HV-DISK-LOCKED", `${label}: is in use by another machine${holder === undefined ? "" : ` (process ${holder})`}`, { hint: "end that machine, or add ,overlay where it only reads", exit: ExitCode.busy });
     }
-    return hostFile(fd, path, size, `${stat.dev}:${stat.ino}`, options.syncLater);
+    return hostFile(fd, path, size, `${stat.dev}:${stat.ino}`, options);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -75,20 +77,20 @@ export function createDiskFile(path: string, label: string, replace: boolean): H
     if (!stat.isFile()) throw notADisk(label);
     if (!tryLockFile(fd)) throw new Failure("HV-DISK-LOCKED", `${label}: is in use by another machine`, { hint: "end that machine first", exit: ExitCode.busy });
     ftruncateSync(fd, 0);
-    return hostFile(fd, path, 0, `${stat.dev}:${stat.ino}`, undefined);
+    return hostFile(fd, path, 0, `${stat.dev}:${stat.ino}`);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 /** An empty file without a name: its space is given back with the process, however that ends. */
-export function scratchFile(label: string): HostFile {
+export function scratchFile(label: string, later: Pick<OpenFileOptions, "readLater"> = {}): HostFile {
   const folder = process.env["HV_SCRATCH"] ?? tmpdir();
   try {
     const place = mkdtempSync(join(folder, "hv-overlay-"));
     const path = join(place, "overlay");
     try {
-      return hostFile(openSync(path, "wx+", 0o600), label, 0, path, undefined);
+      return hostFile(openSync(path, "wx+", 0o600), label, 0, path, later);
     } finally {
       rmSync(place, { recursive: true, force: true });
     }
@@ -97,12 +99,13 @@ export function scratchFile(label: string): HostFile {
   }
 }
 
-function hostFile(fd: number, name: string, size: number, identity: string, syncLater: OpenFileOptions["syncLater"]): HostFile {
+function hostFile(fd: number, name: string, size: number, identity: string, { syncLater, readLater }: Pick<OpenFileOptions, "syncLater" | "readLater"> = {}): HostFile {
   return {
     fd, name, size, identity,
     read: (at, into) => readSync(fd, into, 0, into.length, at),
     write: (at, from) => writeSync(fd, from, 0, from.length, at),
     sync: () => syncDescriptor(fd),
+    ...(readLater === undefined ? {} : { readLater: (at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => readLater(fd, at, into, done) }),
     ...(syncLater === undefined ? {} : { syncLater: (done: (error: unknown) => void) => syncLater(fd, done) }),
     resize: length => ftruncateSync(fd, length),
     punch: (at, length) => punchHole(fd, at, length),

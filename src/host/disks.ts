@@ -38,19 +38,19 @@ export function checkDisks(disks: readonly DiskOptions[], others = 0): readonly 
 }
 
 /** Opens all of them, or none; throws Failure. `tell`: one line for the user each. */
-export function openDisks(disks: readonly DiskOptions[], wires: { readonly syncLater?: OpenFileOptions["syncLater"]; readonly tell?: (line: string) => void } = {}): OpenDisks {
+export function openDisks(disks: readonly DiskOptions[], wires: Pick<OpenFileOptions, "syncLater" | "readLater"> & { readonly settle?: () => void; readonly tell?: (line: string) => void } = {}): OpenDisks {
   const images: DiskImage[] = [];
   const close = (): void => { for (const image of images.splice(0)) closeImage(image); };
   try {
     const all = checkDisks(disks).map((disk, n) => {
       const readOnly = disk.readOnly === true, overlay = disk.overlay === true, label = `--disk: ${disk.path}`;
-      let image = openImage(disk.path, { label, write: !readOnly && !overlay, format: disk.format, backing: disk.backing, tell: wires.tell, syncLater: wires.syncLater });
+      let image = openImage(disk.path, { label, write: !readOnly && !overlay, format: disk.format, backing: disk.backing, tell: wires.tell, syncLater: wires.syncLater, readLater: wires.readLater });
       images.push(image);
       if (overlay) {
-        image = new OverlayImage(image, scratchFile(label));
+        image = new OverlayImage(image, scratchFile(label, wires));
         images[images.length - 1] = image;
       }
-      return { backend: new ImageBackend(image), serial: disk.serial ?? `hv-disk-${n}` };
+      return { backend: new ImageBackend(image, wires.settle), serial: disk.serial ?? `hv-disk-${n}` };
     });
     return { all, close };
   } catch (error) {

@@ -13,6 +13,7 @@ const CODE = 16, BYTES = 64;
 const END_MS = 30_000;
 
 export interface SyncerMessage {
+  readonly kind: "syncs";
   readonly shared: SharedArrayBuffer;
   /** The word that the machine sleeps on. */
   readonly bell: SharedArrayBuffer;
@@ -25,12 +26,12 @@ export class Syncer {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #shared: SharedArrayBuffer = new SharedArrayBuffer(BYTES);
-  readonly #start: (message: { readonly shared: SharedArrayBuffer }) => void;
+  readonly #start: (shared: SharedArrayBuffer) => void;
   readonly #queue: { readonly fd: number; readonly done: (error: unknown) => void }[] = [];
   #started = false;
   #busy = false;
   /** `start` starts the thread: at the first sync. */
-  constructor(start: (message: { readonly shared: SharedArrayBuffer }) => void) {
+  constructor(start: (shared: SharedArrayBuffer) => void) {
     this.#start = start;
     this.#words = new Int32Array(this.#shared);
     this.#bytes = new Uint8Array(this.#shared, CODE);
@@ -71,7 +72,7 @@ export class Syncer {
     Atomics.store(this.#words, W.state, State.wanted);
     if (!this.#started) {
       this.#started = true;
-      this.#start({ shared: this.#shared });
+      this.#start(this.#shared);
     } else Atomics.notify(this.#words, W.state);
   }
 }

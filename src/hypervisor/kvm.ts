@@ -169,6 +169,7 @@ export class KvmVm implements Vm {
 
   addRam(gpa: number, size: number): RamWindows {
     const memory = NativeMemory.allocate(size), slot = this.#blocks.length;
+    memory.preferLargePages();
     this.#blocks.push({ gpa, memory });
     this.#memory.add(gpa, memory, size, false);
     this.#setRegion(slot, gpa, memory, memory.size, 0);

@@ -72,6 +72,7 @@ class SoftwareVm implements Vm {
 
   addRam(gpa: number, size: number): RamWindows {
     const memory = NativeMemory.allocate(size);
+    memory.preferLargePages();
     this.#blocks.push(memory);
     this.#memory.add(gpa, memory, size, false);
     return { size, windows: Array.from({ length: memory.windows }, (_, i) => memory.window(i)), release: (offset, length) => memory.release(offset, length) };

@@ -86,6 +86,12 @@ export class Qcow2Image implements DiskImage {
       n += run.length;
     }
   }
+  place(at: number, length: number): ReturnType<DiskImage["place"]> {
+    const run = this.#run(at, length);
+    if (run.length < length) return undefined;
+    if (run.kind === "data") return { file: this.file, at: run.host };
+    return run.kind === "unallocated" && this.backing !== undefined && at + length <= this.backing.size ? this.backing.place(at, length) : undefined;
+  }
   write(at: number, from: Uint8Array): void {
     this.#change(() => {
       for (let n = 0; n < from.length;) n += this.#writeRun(at + n, n === 0 ? from : from.subarray(n));
