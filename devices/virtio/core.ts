@@ -121,8 +121,8 @@ export class VirtioCore {
     if (queue === undefined) return this.note("there is no such queue", 0, index);
     if (!ready) { // for good, once DRIVER_OK is set
       if (!queue.s.ready) return;
-      this.device.settle?.();
-      return queue.stop();
+      queue.stop();
+      return this.device.settle?.();
     }
     if (queue.s.ready || this.#has(STATUS.DRIVER_OK) || !this.#has(STATUS.FEATURES_OK)) return this.note("a queue is made ready between FEATURES_OK and DRIVER_OK", 0, index);
     if (!queue.start(this.#ringFeatures)) this.note("a queue with this size and these addresses cannot be", 0, index);
@@ -153,11 +153,11 @@ export class VirtioCore {
     for (const index of queues) this.#serve(index);
   }
   reset(): void {
-    this.device.settle?.();
     this.#s = reset();
     this.#again.clear();
     this.#wires.alarm.set(undefined);
     for (const queue of this.#queues) queue.reset();
+    this.device.settle?.();
     this.device.reset();
   }
   /** Complete when no buffer is in flight. */

@@ -45,7 +45,7 @@ export interface VirtioDevice {
   process(index: number, queue: SplitQueue, limit: number): void;
   /** True while available buffers wait for something else than the driver: then nobody asks again until `proceed`. */
   idle?(index: number): boolean;
-  /** Buffers are about to be the driver's again: when this returns, nobody writes to them any more. */
+  /** Buffers that were taken are the driver's again: when this returns, nobody writes to them any more. */
   settle?(): void;
   /** Forgets every buffer it holds. */
   reset(): void;
