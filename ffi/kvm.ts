@@ -67,7 +67,7 @@ function open() {
     // variadic, but on arm64 Linux like any other function
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" }, munmap: { args: ["ptr", "u64"], returns: "i32" }, mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
-    __errno_location: { args: [], returns: "ptr" }, clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+    __errno_location: { args: [], returns: "ptr" },
     pthread_self: { args: [], returns: "ptr" }, pthread_kill: { args: ["ptr", "i32"], returns: "i32" }, sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   }).symbols;
 }
@@ -113,13 +113,6 @@ export function mapRun(fd: number, size: number): { readonly at: number; readonl
   return { at: Number(at), view: new DataView(toArrayBuffer(at, 0, size)) };
 }
 export const unmapRun = (at: number, size: number): void => { c().munmap(at as Pointer, size); };
-
-/** CLOCK_MONOTONIC in nanoseconds, the same in every thread. */
-const time = new Int32Array(4);
-export function monotonic(): number {
-  c().clock_gettime(1, time);
-  return (time[0] as number) * 1e9 + (time[2] as number);
-}
 
 // --- kicks: a vCPU is left alone by two things, a flag that KVM_RUN looks at first, and a signal that ends it -------
 

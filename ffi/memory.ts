@@ -45,7 +45,7 @@ export function foreignCallsWork(): boolean {
 }
 
 /** The host address of bytes that never move: of native memory, or shared by threads. */
-export const addressOf = (view: Uint8Array | Int32Array): number => ptr(view);
+export const addressOf = (view: Uint8Array | Int32Array | Float64Array): number => ptr(view);
 
 /** A page-aligned, zeroed span of host memory, reserved at once and backed by pages as they are touched. */
 export class NativeMemory {

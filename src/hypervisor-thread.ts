@@ -3,7 +3,8 @@
 // a thread that waits for the doorbell and for deadlines, and makes vCPUs leave the guest (hypervisor/kick.ts).
 // Lies beside main.ts: in the compiled executable a Worker's address is relative to the root of the entry points.
 import { Hypervisor, viewAt } from "../ffi/hypervisor.ts";
-import { kickVcpu, KickRecord, monotonic } from "../ffi/kvm.ts";
+import { monotonic } from "../ffi/clock.ts";
+import { kickVcpu, KickRecord } from "../ffi/kvm.ts";
 import { SleepWatch } from "./hypervisor/hvf-clock.ts";
 import { serveHvfVcpu, type HvfVcpuMessage } from "./hypervisor/hvf.ts";
 import { Garbage } from "./garbage.ts";

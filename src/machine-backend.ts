@@ -12,8 +12,9 @@ import { KvmVm, type KvmVcpuMessage } from "./hypervisor/kvm.ts";
 import { DEFAULT_FEATURES, REPEATABLE_FEATURES, type Features } from "./cpu/features.ts";
 import { Engine } from "./cpu/translate/engine.ts";
 import { createSoftwareVm } from "./hypervisor/software.ts";
-import { SharedClock, type SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
-import { HostClock, InstructionClock, type MachineClock } from "./machine/clock.ts";
+import { HostClock } from "./hypervisor/host-clock.ts";
+import type { SoftwareVcpuMessage } from "./hypervisor/software-thread.ts";
+import { InstructionClock, type MachineClock } from "./machine/clock.ts";
 import { CLOCK_HZ, RAM_BASE, gicRedistributor, platform } from "./machine/platform.ts";
 import type { StartMessage } from "./machine-protocol.ts";
 
@@ -45,11 +46,11 @@ export function openBackend(start: StartMessage, bell: Int32Array): OpenedBacken
       const features = featuresOf(start);
       const gic = start.gic === 3 ? 3 : 2;
       if (coresAtOnce(start)) {
-        const clock = new SharedClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
+        const clock = new HostClock(CLOCK_HZ), thread = (message: SoftwareVcpuMessage): void => { new Worker(start.hypervisorThread).postMessage(message); };
         const vm = createSoftwareVm(clock, start.engine, gic, { cpus: start.cpus, processors: navigator.hardwareConcurrency, thread, bell: bell.buffer as SharedArrayBuffer, clock }, features);
         return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
       }
-      const clock = start.deterministic ? new InstructionClock() : new HostClock(), vm = createSoftwareVm(clock, start.engine, gic, undefined, features);
+      const clock = start.deterministic ? new InstructionClock() : new HostClock(CLOCK_HZ), vm = createSoftwareVm(clock, start.engine, gic, undefined, features);
       return { vm, clock, ready: () => {}, answered: () => {}, resting: () => {}, close: () => vm.destroy() };
     }
     case "hvf": return openHvf(start, bell);

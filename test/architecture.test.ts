@@ -22,7 +22,7 @@ const layers: readonly Layer[] = [
   { of: "src/units.ts", from: [] },
   { of: "src/failure.ts", from: [] },
   { of: "src/boot/", from: ["src/failure.ts", "node:zlib"], types: ["devices/device.ts"] },
-  { of: "src/cpu/", from: ["ffi/memory.ts", "ffi/code.ts", "ffi/signal.ts"], types: ["devices/device.ts"] },
+  { of: "src/cpu/", from: ["ffi/memory.ts", "ffi/code.ts", "ffi/signal.ts", "ffi/clock.ts"], types: ["devices/device.ts"] },
   { of: "src/hypervisor/", from: ["ffi/", "src/cpu/", "src/failure.ts"], types: ["devices/device.ts"] },
   { of: "src/machine/", from: ["devices/", "dtb/", "src/boot/", "src/failure.ts"], types: ["src/hypervisor/backend.ts"] },
   { of: "src/disk/", from: ["src/failure.ts", "node:zlib"], types: ["devices/"] },

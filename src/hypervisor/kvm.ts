@@ -7,8 +7,9 @@
 // PSCI's SYSTEM_OFF and SYSTEM_RESET come as events; the machine gets them as the calls that they were.
 import {
   Capability, closeFd, CoreReg, Debug, Device, ExitReason, handleKicks, ioctl, IRQ_TYPE_SPI, isInterrupted, kickVcpu, KickRecord,
-  KvmError, mapRun, monotonic, openKvm, REG_HIGH, RunOffset, runVcpu, Size, SYSREG, SystemEvent, thisThread, TIMER_CNT, TIMER_CVAL, unmapRun, VcpuFeature, Vgic, Wide,
+  KvmError, mapRun, openKvm, REG_HIGH, RunOffset, runVcpu, Size, SYSREG, SystemEvent, thisThread, TIMER_CNT, TIMER_CVAL, unmapRun, VcpuFeature, Vgic, Wide,
 } from "../../ffi/kvm.ts";
+import { monotonic } from "../../ffi/clock.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import type { Clock } from "../../devices/device.ts";
 import { Exit, type TimerName } from "../cpu/exit.ts";

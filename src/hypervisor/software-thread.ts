@@ -4,8 +4,6 @@
 // timers would miss ticks.) The machine's thread runs core 0 itself: while that is the only one, as when Linux starts, nothing
 // costs more than with one core. The machine changes the interrupt lines of cores in other threads in their
 // state, while they run; all else goes through a mailbox, and whoever leaves the guest makes the machine's thread leave it too.
-import type { Clock } from "../../devices/device.ts";
-import { monotonic } from "../../ffi/kvm.ts";
 import { yieldProcessor } from "../../ffi/posix.ts";
 import { NativeMemory } from "../../ffi/memory.ts";
 import { Domain } from "../cpu/domain.ts";
@@ -16,37 +14,9 @@ import { instructions } from "../cpu/interpret/instructions.ts";
 import { MemoryMap } from "../cpu/memory-map.ts";
 import { Offset } from "../cpu/state.ts";
 import { Engine } from "../cpu/translate/engine.ts";
+import { HostClock } from "./host-clock.ts";
 import { RemoteVcpu, serveVcpus, type OwnedVcpu } from "./mailbox.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
-
-/** Doubles: the host's time at tick 0; the time at which the clock was stopped, or 0. */
-const ORIGIN = 0, STOPPED = 1;
-/** The machine's clock on the host's monotonic time, the same in every thread to the nanosecond: no core sees another's past. */
-export class SharedClock implements Clock {
-  readonly frequency: number;
-  readonly shared: SharedArrayBuffer;
-  readonly #times: Float64Array;
-  /** `frequency`: ticks a second. */
-  constructor(frequency: number, shared?: SharedArrayBuffer) {
-    this.frequency = frequency;
-    this.shared = shared ?? new SharedArrayBuffer(16);
-    this.#times = new Float64Array(this.shared);
-    if (shared === undefined) this.#times[ORIGIN] = monotonic();
-  }
-  ticks(): number {
-    const stopped = this.#times[STOPPED] as number;
-    return Math.floor(((stopped !== 0 ? stopped : monotonic()) - (this.#times[ORIGIN] as number)) * this.frequency / 1e9);
-  }
-  wallSeconds(): number { return Math.floor(Date.now() / 1000); }
-  pause(): void { if (this.#times[STOPPED] === 0) this.#times[STOPPED] = monotonic(); }
-  resume(): void {
-    const stopped = this.#times[STOPPED] as number;
-    if (stopped === 0) return;
-    this.#times[ORIGIN] = (this.#times[ORIGIN] as number) + monotonic() - stopped;
-    this.#times[STOPPED] = 0;
-  }
-  millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) * 1000 / this.frequency); }
-}
 
 /** Which thread runs a core; 0: the machine's. */
 export const threadOf = (core: number, threads: number): number => core % threads;
@@ -76,7 +46,7 @@ export interface SoftwareVcpuMessage {
 }
 /** The life of that thread. `garbage` is told after every turn what may have left some. */
 export function serveSoftwareVcpus(message: SoftwareVcpuMessage, garbage: { look(churn: number): void }): void {
-  const memory = new MemoryMap(), peers: Cpu[] = [], vcpus: ThreadVcpu[] = [], clock = new SharedClock(message.frequency, message.clock);
+  const memory = new MemoryMap(), peers: Cpu[] = [], vcpus: ThreadVcpu[] = [], clock = new HostClock(message.frequency, message.clock);
   for (const { base, pointer, size, readOnly } of message.memory) memory.add(base, NativeMemory.at(pointer, size), size, readOnly);
   memory.codeLines.share(message.codeLines, memory.views.length);
   const toMachine = new Domain(message.cpus, -1, message.domain);

@@ -12,7 +12,8 @@ import { MemoryMap } from "../cpu/memory-map.ts";
 import { ExitCode, Failure } from "../failure.ts";
 import type { RamWindows, RomBytes, Vcpu, Vm } from "./backend.ts";
 import type { RemoteVcpu } from "./mailbox.ts";
-import { OwnVcpu, remoteSoftwareVcpu, SharedClock, threadOf, threadsFor, type SoftwareVcpuMessage } from "./software-thread.ts";
+import type { HostClock } from "./host-clock.ts";
+import { OwnVcpu, remoteSoftwareVcpu, threadOf, threadsFor, type SoftwareVcpuMessage } from "./software-thread.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
 
 /** What executes the instructions: generated code, the interpreter, or the first of them that this host allows. */
@@ -27,7 +28,7 @@ export interface SoftwareThreads {
   readonly thread: (message: SoftwareVcpuMessage) => void;
   /** The machine's doorbell. */
   readonly bell: SharedArrayBuffer;
-  readonly clock: SharedClock;
+  readonly clock: HostClock;
 }
 /** Makes a VM whose cores have these features and read time from `clock`, on a board with this interrupt controller; in turn, or with `threads` at the same time. */
 export function createSoftwareVm(clock: Clock, engine: EngineChoice = "auto", gic: 2 | 3 = 2, threads?: SoftwareThreads, features: Features = DEFAULT_FEATURES): Vm { return new SoftwareVm(clock, engine, gic === 3, threads, features); }

@@ -1,5 +1,5 @@
-// src/machine/clock.ts — the machine's clock: on the host's monotonic time (paused time does not pass), or on the number of
-// executed instructions, for runs that can be repeated.
+// src/machine/clock.ts — what the machine asks of its clock, and one that goes by the number of executed instructions, for
+// runs that can be repeated. The others are their backends': hypervisor/host-clock.ts, hvf-clock.ts, kvm.ts.
 import type { Clock } from "../../devices/device.ts";
 import { CLOCK_HZ } from "./platform.ts";
 
@@ -16,21 +16,6 @@ const TICKS_PER_MS = CLOCK_HZ / 1000;
 const PER_TICK = 20;
 /** What an InstructionClock takes the date to be when it starts: 2020-01-01, in seconds of Unix time. */
 const EPOCH = 1_577_836_800;
-
-export class HostClock implements MachineClock {
-  readonly frequency: number = CLOCK_HZ;
-  #origin: number = performance.now();
-  #pausedAt: number | undefined;
-  ticks(): number { return Math.floor(((this.#pausedAt ?? performance.now()) - this.#origin) * TICKS_PER_MS); }
-  wallSeconds(): number { return Math.floor(Date.now() / 1000); }
-  pause(): void { this.#pausedAt ??= performance.now(); }
-  resume(): void {
-    if (this.#pausedAt === undefined) return;
-    this.#origin += performance.now() - this.#pausedAt;
-    this.#pausedAt = undefined;
-  }
-  millisecondsUntil(tick: number): number { return Math.max(0, (tick - this.ticks()) / TICKS_PER_MS); }
-}
 
 /** Time that passes by executing instructions. What waits for time to pass makes it pass with `skipTo`. */
 export class InstructionClock implements MachineClock {

@@ -7,7 +7,8 @@ import type { Engine } from "../../src/cpu/translate/engine.ts";
 import { openBootFiles } from "../../src/host/boot-files.ts";
 import { coreOf, createSoftwareVm } from "../../src/hypervisor/software.ts";
 import { loadBoot, prepareBoot } from "../../src/machine/boot.ts";
-import { HostClock } from "../../src/machine/clock.ts";
+import { HostClock } from "../../src/hypervisor/host-clock.ts";
+import { CLOCK_HZ } from "../../src/machine/platform.ts";
 import { Machine } from "../../src/machine/machine.ts";
 
 /** What the guest does, twice: code is translated the first time, and the second is counted. */
@@ -26,7 +27,7 @@ export function allocations(kernel: string, initramfs: string): Allocations {
 }
 
 function count(kernel: string, initrd: string): void {
-  const clock = new HostClock(), typed: number[] = [];
+  const clock = new HostClock(CLOCK_HZ), typed: number[] = [];
   let matched = 0, prompts = 0, before: Allocations | undefined;
   const machine = new Machine(createSoftwareVm(clock, "translator"), clock, {
     output: byte => {

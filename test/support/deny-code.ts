@@ -5,7 +5,8 @@
 import { dlopen, ptr } from "bun:ffi";
 import { executeProgram } from "../../ffi/posix.ts";
 import { createSoftwareVm } from "../../src/hypervisor/software.ts";
-import { HostClock } from "../../src/machine/clock.ts";
+import { HostClock } from "../../src/hypervisor/host-clock.ts";
+import { CLOCK_HZ } from "../../src/machine/platform.ts";
 import { failureOf } from "./failure.ts";
 
 const PR_SET_NO_NEW_PRIVS = 38, PR_SET_SECCOMP = 22, SECCOMP_MODE_FILTER = 2;
@@ -45,7 +46,7 @@ if (command.length > 0) {
   throw new Error(`${command[0] as string} does not start`);
 }
 const engine = (choice?: "translator"): string => {
-  const vm = createSoftwareVm(new HostClock(), choice);
+  const vm = createSoftwareVm(new HostClock(CLOCK_HZ), choice);
   vm.addRam(0x4000_0000, 2 ** 20);
   vm.createVcpu(0);
   return vm.engine;

@@ -293,6 +293,7 @@ export class Assembler {
     if (log2 === 1) this.byte(0x66);
     this.#rex(log2 === 3 ? 1 : 0, from, 0, base, log2 === 0 && byteNeedsRex(from));
   }
+  callReg(to: number): void { this.#rex(0, 0, 0, to); this.byte(0xff); this.#modRM(2, to); }
   call(): number { this.byte(0xe8); this.u32(0); return this.at; }
   cpuid(): void { this.byte(0x0f); this.byte(0xa2); }
   xgetbv(): void { this.byte(0x0f); this.byte(0x01); this.byte(0xd0); }

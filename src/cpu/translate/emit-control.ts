@@ -92,6 +92,8 @@ function storage(t: Translator, key: number, write: boolean): number | undefined
 const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
 const DAIF = sysregKey(3, 3, 4, 2, 1);
 const DCZID_EL0 = sysregKey(3, 3, 0, 0, 7);
+/** The counters, and what lets EL0 read them: EL0PCTEN, EL0VCTEN of CNTKCTL_EL1. */
+const COUNTERS = new Map([[sysregKey(3, 3, 14, 0, 1), 1], [sysregKey(3, 3, 14, 0, 2), 2]]);
 
 /** Interrupts may have been unmasked: out behind this instruction when a line is high. */
 function lookForInterrupts(t: Translator): void {
@@ -229,6 +231,19 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
     if (key === DAIF && t.el === 1) {
       t.asm.load(0, rax, rbp, disp(Offset.DAIF));
       t.put(f.t, rax);
+      return true;
+    }
+    const enable = COUNTERS.get(key);
+    if (enable !== undefined && t.hasCounter) {
+      const ends: number[] = [];
+      const site = t.slowSite();
+      if (t.el === 0) {
+        t.asm.test8(rbp, disp(slot.CNTKCTL_EL1), enable);
+        ends.push(t.asm.jcc(CC.e));
+      }
+      t.readCounter(ends);
+      t.put(f.t, rax);
+      t.endSlow(site, ends);
       return true;
     }
     const at = storage(t, key, false);

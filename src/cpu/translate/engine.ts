@@ -35,6 +35,7 @@ import { emitBranch, emitSystem } from "./emit-control.ts";
 import { emitDataImm, emitDataReg } from "./emit-data.ts";
 import { emitLoadStore, emitLoadStoreFp } from "./emit-memory.ts";
 import { Constants } from "./constants.ts";
+import { emitCounter } from "./counter.ts";
 import { emitCrypto } from "./emit-crypto.ts";
 import { emitFp } from "./emit-fp.ts";
 import { emitHalf, emitHalfMove } from "./emit-half.ts";
@@ -149,7 +150,7 @@ export class Engine {
     const { enter, exit, fault, indirect, makeReady } = this.#common(constants.words(MXCSR_CLEAN, 0, 0, 0));
     const ram = cpu.memory.main;
     const refill = [0, 1, 2, 3].map(which => emitRefill(this.#asm, which >> 1, (which & 1) !== 0, ram));
-    this.#translator.setCommon(exit, indirect, makeReady, refill, emitInvalidate(this.#asm));
+    this.#translator.setCommon(exit, indirect, makeReady, refill, emitInvalidate(this.#asm), emitCounter(this.#asm, cpu.clock));
     this.#enter = code.entry(enter);
     this.#first = this.#asm.at;
     this.#faults = faultHandler(code);

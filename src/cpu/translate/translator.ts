@@ -177,16 +177,18 @@ export class Translator {
     this.sites = sites;
     this.#decoder = new Decoder(entries);
   }
-  /** Host offsets of the common code: the exit, where indirect jumps miss, what makes SIMD&FP ready, what refills the TLB (by EL * 2 + write), TLBI by address. */
-  setCommon(exit: number, indirect: number, makeReady: number, refill: readonly number[], invalidate: number): void {
+  /** Host offsets of the common code: the exit, where indirect jumps miss, what makes SIMD&FP ready, what refills the TLB (by EL * 2 + write), TLBI by address, the counter. */
+  setCommon(exit: number, indirect: number, makeReady: number, refill: readonly number[], invalidate: number, counter: number | undefined): void {
     this.#exit = exit;
     this.#indirect = indirect;
     this.#makeReady = makeReady;
     this.#refill = refill;
     this.#invalidate = invalidate;
+    this.#counter = counter;
   }
   #refill: readonly number[] = [];
   #invalidate = 0;
+  #counter: number | undefined;
   /** There is one core, or each has its processor: what reaches all reaches this, and nobody waits for a turn. */
   alone = false;
   #makeReady = 0;
@@ -588,6 +590,12 @@ export class Translator {
   invalidatePage(ends: number[]): void {
     this.asm.patch(this.asm.call(), this.#invalidate);
     ends.push(this.asm.jcc(CC.e));
+  }
+  get hasCounter(): boolean { return this.#counter !== undefined; }
+  /** rax = the system counter, where there is one to be read. */
+  readCounter(ends: number[]): void {
+    this.asm.patch(this.asm.call(), this.#counter as number);
+    ends.push(this.asm.jcc(CC.ne));
   }
   /** A jump that leaves behind this instruction, for the engine to look at interrupts. */
   lookBehind(end: number): void {
