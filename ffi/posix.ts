@@ -1,7 +1,7 @@
 // ffi/posix.ts — the few C library calls that Bun does not offer: advisory file locks, becoming another program, holes in
 // files and where they are, extended attributes, a sync that reaches the medium, reads into
-// several places at once.
-// Spec: flock(2), execve(2), fallocate(2), lseek(2), fsetxattr(2), preadv(2); macOS: fcntl(2). Raw calls only; the library is opened on
+// several places at once and writes from there.
+// Spec: flock(2), execve(2), fallocate(2), lseek(2), fsetxattr(2), preadv(2), pwritev(2); macOS: fcntl(2). Raw calls only; the library is opened on
 // first use.
 import { dlopen, ptr } from "bun:ffi";
 
@@ -17,6 +17,7 @@ const open = () => {
         sched_yield: { args: [], returns: "i32" },
         execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
         preadv: { args: ["i32", "u64", "i32", "i64"], returns: "i32" },
+        pwritev: { args: ["i32", "u64", "i32", "i64"], returns: "i32" },
       }).symbols;
     } catch { /* the next name */ }
   }
@@ -34,6 +35,12 @@ export function yieldProcessor(): void {
 export function readVector(fd: number, vectors: number, count: number, at: number): number {
   library ??= open();
   return library.preadv(fd, vectors, count, at);
+}
+
+/** Writes there from those places; bytes written, below 0 for an error. */
+export function writeVector(fd: number, vectors: number, count: number, at: number): number {
+  library ??= open();
+  return library.pwritev(fd, vectors, count, at);
 }
 
 /** Tries to take a lock without waiting; false when another open file holds one against it. It ends with the descriptor. */

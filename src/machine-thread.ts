@@ -8,8 +8,8 @@ import { openBackend, type OpenedBackend } from "./machine-backend.ts";
 import { openBootFiles } from "./host/boot-files.ts";
 import { openDisks, type OpenDisks } from "./host/disks.ts";
 import { openShares, type OpenShares } from "./host/shares.ts";
-import { Reader, type ReaderMessage } from "./host/reader.ts";
 import { Syncer, type SyncerMessage } from "./host/syncer.ts";
+import { Transfers, type Transfer, type TransfersMessage } from "./host/transfers.ts";
 import { PCI_DEVICES_MAX } from "../devices/pci/host.ts";
 import { VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
@@ -51,7 +51,7 @@ class MachineThread implements MachineHost {
   readonly #balloon: VirtioBalloon | undefined;
   readonly #console: VirtioConsole | undefined;
   readonly #syncer: Syncer;
-  readonly #reader: Reader;
+  readonly #transfers: Transfers;
   readonly #firmware: OpenFirmware | undefined;
   #patched: readonly string[] = [];
   #rings = 0;
@@ -77,13 +77,13 @@ class MachineThread implements MachineHost {
       throw new Failure("HV-USAGE-TRACE", `--trace sysreg: ${start.accelerator} does not show system registers`, { hint: "--accel software does" });
     }
     this.#syncer = new Syncer(shared => this.#startDiskThread("syncs", shared));
-    this.#reader = new Reader(shared => this.#startDiskThread("reads", shared));
+    this.#transfers = new Transfers(shared => this.#startDiskThread("transfers", shared));
     this.#disks = openDisks(start.disks, {
-      // where time is made of instructions, a sync takes none, nor does a read; and cores with threads of their own go on meanwhile
+      // where time is made of instructions, a sync takes none, nor does a transfer; and cores with threads of their own go on meanwhile
       ...(start.deterministic ? {} : { syncLater: (fd: number, done: (error: unknown) => void) => this.#syncer.sync(fd, done) }),
       ...(start.deterministic || navigator.hardwareConcurrency < 2 ? {} : {
-        readLater: (fd: number, at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => !this.#vm.concurrent && this.#reader.read(fd, at, into, done),
-        settle: () => this.#reader.settle(),
+        later: { read: this.#unlessConcurrent(this.#transfers.read), write: this.#unlessConcurrent(this.#transfers.write) },
+        settle: () => this.#transfers.settle(),
       }),
       tell: text => this.#send({ kind: "notice", text }),
     }); // may be refused: before there is a machine to free
@@ -141,14 +141,15 @@ class MachineThread implements MachineHost {
 
   /** Lets go of the disks' files and locks: also when this thread broke. */
   closeDisks(): void {
-    this.#reader.close();
+    this.#transfers.close();
     this.#syncer.close();
     this.#disks.close();
     this.#shares.close();
     this.#firmware?.close();
   }
-  #startDiskThread(kind: "syncs" | "reads", shared: SharedArrayBuffer): void {
-    const message: SyncerMessage | ReaderMessage = { kind, shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
+  #unlessConcurrent(transfer: Transfer): Transfer { return (...asked) => !this.#vm.concurrent && transfer(...asked); }
+  #startDiskThread(kind: "syncs" | "transfers", shared: SharedArrayBuffer): void {
+    const message: SyncerMessage | TransfersMessage = { kind, shared, bell: this.#start.bell, doorbell: Bell.doorbell, kicks: this.#machine.cores.map(core => core.kickAddress) };
     new Worker(this.#start.diskThread).postMessage(message);
   }
   /** Disks from the first slot on; entropy in the last, networks before it, the rest before these: no disk moves them. */
@@ -211,7 +212,7 @@ class MachineThread implements MachineHost {
 
   /** Brings kernel or program into RAM and the machine into its power-on state. */
   #load(): void {
-    this.#reader.settle();
+    this.#transfers.settle();
     const { load } = this.#start;
     if (load.kind === "program") {
       const { program } = load;
@@ -255,7 +256,7 @@ class MachineThread implements MachineHost {
   wait(deadline: number | undefined, idle: boolean): void {
     const look = idle ? this.#serial.idle() : undefined;
     this.#flushTrace();
-    if (this.#reader.help()) return;
+    if (this.#transfers.help()) return;
     const until = deadline === undefined ? look : look === undefined ? deadline : Math.min(look, deadline);
     const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.#clock.millisecondsUntil(until));
     if (idle && ms > LONG_REST_MS) this.#garbage.rest();
@@ -292,7 +293,7 @@ class MachineThread implements MachineHost {
     this.#rings = Atomics.load(this.#bell, Bell.doorbell);
     this.#backend.answered(this.#rings);
     this.#syncer.poll();
-    this.#reader.poll();
+    this.#transfers.poll();
     for (;;) {
       const taken = receiveMessageOnPort(this.#port) as { message: ToMachine } | undefined;
       if (taken === undefined) break;

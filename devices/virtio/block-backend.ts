@@ -10,14 +10,16 @@ export interface BlockBackend {
   /** Bytes, a multiple of 512. */
   readonly size: number;
   readonly readOnly: boolean;
-  /** A read is done when `read` returns: it may go to the driver's memory itself, with no byte that comes late. */
-  readonly readsAtOnce?: boolean;
+  /** Reads and writes are done when the call returns: they may be given the driver's memory itself, with no byte that comes late. */
+  readonly atOnce?: boolean;
   read(at: number, into: Uint8Array, done: BlockDone): void;
   /** A long read that may take its time, straight into the driver's memory; false: it is not done that way. */
   readLater?(at: number, into: readonly Uint8Array[], done: BlockDone): boolean;
-  /** Returns when no byte of such reads is still to come. */
-  settle?(): void;
   write(at: number, from: Uint8Array, done: BlockDone): void;
+  /** A long write, the same way. */
+  writeLater?(at: number, from: readonly Uint8Array[], done: BlockDone): boolean;
+  /** Returns when no byte of those is still on its way. */
+  settle?(): void;
   /** Done when everything written before will outlive a power cut. */
   flush(done: BlockDone): void;
   /** These bytes are of no use any more: what they read as is up to the back end. */

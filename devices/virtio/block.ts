@@ -29,9 +29,9 @@ const SEGMENT_MAX = 1024 * 1024;
 const REQUEST_MAX = 64 * 1024 * 1024;
 /** Bytes moved at a time. */
 const PIECE = 128 * 1024;
-/** From how many bytes in one place on a read goes straight there. */
+/** From how many bytes in one place on they are not copied to a buffer first. */
 const DIRECT = 32 * 1024;
-/** From how many bytes on a read may take its time: to hand it over and to hear of its end costs as much as to copy 64 KiB. */
+/** From how many bytes on a request may take its time: to hand it over and to hear of its end costs as much as to copy 64 KiB. */
 const LATER = 256 * 1024;
 /** Discard and write zeroes, at most so many sectors in one request: what is not unmapped has to be written. */
 const RANGE_SECTORS = 64 * 1024 * 1024 / SECTOR;
@@ -121,7 +121,7 @@ export class VirtioBlock implements VirtioDevice {
     const into = chain.writableLength - 1, from = chain.readableLength - HEADER;
     switch (type) {
       case VIRTIO_BLK_T.IN: return this.#holds(sector, into) ? this.#read(queue, chain, sector * SECTOR, into) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
-      case VIRTIO_BLK_T.OUT: return !backend.readOnly && this.#holds(sector, from) ? this.#move(queue, chain, sector * SECTOR, from, true) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
+      case VIRTIO_BLK_T.OUT: return !backend.readOnly && this.#holds(sector, from) ? this.#write(queue, chain, sector * SECTOR, from) : this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
       case VIRTIO_BLK_T.FLUSH: return backend.readOnly ? this.#finish(queue, chain, VIRTIO_BLK_S.OK, 0) : backend.flush(error => this.#done(queue, chain, error));
       case VIRTIO_BLK_T.GET_ID: {
         if (into < ID_BYTES) return this.#finish(queue, chain, VIRTIO_BLK_S.IOERR, 0);
@@ -139,9 +139,15 @@ export class VirtioBlock implements VirtioDevice {
 
   #read(queue: number, chain: Chain, at: number, length: number): void {
     const { backend } = this.#wires;
-    const into = length >= LATER && backend.readLater !== undefined ? chain.stretches(length) : undefined;
+    const into = length >= LATER && backend.readLater !== undefined ? chain.stretches("writable", 0, length) : undefined;
     if (into !== undefined && backend.readLater?.(at, into, error => this.#done(queue, chain, error, length)) === true) return;
     this.#move(queue, chain, at, length, false);
+  }
+  #write(queue: number, chain: Chain, at: number, length: number): void {
+    const { backend } = this.#wires;
+    const from = length >= LATER && backend.writeLater !== undefined ? chain.stretches("readable", HEADER, length) : undefined;
+    if (from !== undefined && backend.writeLater?.(at, from, error => this.#done(queue, chain, error)) === true) return;
+    this.#move(queue, chain, at, length, true);
   }
   /** Read or write, piece by piece; the loop stands still while the back end takes its time. */
   #move(queue: number, chain: Chain, at: number, length: number, write: boolean): void {
@@ -165,10 +171,10 @@ export class VirtioBlock implements VirtioDevice {
       for (;;) {
         if (moved === length) return end(undefined);
         arrived = false;
-        if (!write && backend.readsAtOnce === true) direct = chain.stretch(moved, DIRECT, length - moved);
+        if (backend.atOnce === true) direct = chain.stretch(write ? "readable" : "writable", (write ? HEADER : 0) + moved, DIRECT, length - moved);
         part = direct ?? buffer.subarray(0, Math.min(PIECE, length - moved));
-        if (write) { // a copy: the driver may change it meanwhile
-          chain.read(HEADER + moved, part);
+        if (write) {
+          if (direct === undefined) chain.read(HEADER + moved, part); // a copy: the driver may change it meanwhile
           backend.write(at + moved, part, took);
         } else backend.read(at + moved, part, took);
         if (!arrived) break;

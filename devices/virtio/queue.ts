@@ -41,25 +41,30 @@ export class Chain {
   write(offset: number, from: Uint8Array): boolean {
     return this.live && offset + from.length <= this.writableLength && this.#move(this.writable, offset, from, true);
   }
-  /** The driver's memory where one buffer of the writable part goes on from `offset` for `least` bytes or more, up to `most`; to be written at once. */
-  stretch(offset: number, least: number, most: number): Uint8Array | undefined {
+  /** The driver's memory where one buffer of a part goes on from `offset` for `least` bytes or more, up to `most`; to be used at once. */
+  stretch(part: "readable" | "writable", offset: number, least: number, most: number): Uint8Array | undefined {
     let skip = offset;
-    for (const { at, length } of this.writable) {
+    for (const { at, length } of this[part]) {
       if (skip < length) return this.live && length - skip >= least ? this.#memory.stretch?.(at + skip, Math.min(most, length - skip)) : undefined;
       skip -= length;
     }
     return undefined;
   }
-  /** The driver's memory of the first `length` bytes of the writable part, where that can be had; somebody may be writing to it until the queue's `stop`. */
-  stretches(length: number): Uint8Array[] | undefined {
+  /** The driver's memory of `length` bytes of a part from `offset` on, where that can be had; somebody may be using it until the queue's `stop`. */
+  stretches(part: "readable" | "writable", offset: number, length: number): Uint8Array[] | undefined {
     const found: Uint8Array[] = [];
-    let left = length;
-    for (const { at, length: most } of this.writable) {
+    let skip = offset, left = length;
+    for (const { at, length: most } of this[part]) {
       if (left === 0) break;
-      const part = this.#memory.stretch?.(at, Math.min(left, most));
-      if (part === undefined) return undefined;
-      found.push(part);
-      left -= part.length;
+      if (skip >= most) {
+        skip -= most;
+        continue;
+      }
+      const stretch = this.#memory.stretch?.(at + skip, Math.min(left, most - skip));
+      if (stretch === undefined) return undefined;
+      found.push(stretch);
+      left -= stretch.length;
+      skip = 0;
     }
     return left === 0 ? found : undefined;
   }

@@ -11,6 +11,8 @@ export interface DiskFile {
   /** Reads into memory that never moves, without waiting; false: not now. `done` hears whether all of it came; what did not has no reason, and is read again. */
   readLater?(at: number, into: readonly Uint8Array[], done: (whole: boolean) => void): boolean;
   write(at: number, from: Uint8Array): number;
+  /** The same for writing; what is in that memory meanwhile is what may be written. */
+  writeLater?(at: number, from: readonly Uint8Array[], done: (whole: boolean) => void): boolean;
   /** Returns when everything written is on the medium. */
   sync(): void;
   /** The same without waiting for it; a file that has none is synced at once. */

@@ -18,6 +18,8 @@ export interface DiskImage {
   /** Where a file holds these bytes as they are, in one piece. */
   place(at: number, length: number): { readonly file: DiskFile; readonly at: number } | undefined;
   write(at: number, from: Uint8Array): void;
+  /** A long write by somebody else, see DiskFile: where no other request can need the place meanwhile. */
+  writeLater?(at: number, from: readonly Uint8Array[], done: (whole: boolean) => void): boolean;
   discard(at: number, length: number): void;
   writeZeroes(at: number, length: number, unmap: boolean): void;
   /** Makes the disk larger, while it is in use too: new bytes read as zeros. Throws where that cannot be. */
@@ -42,17 +44,26 @@ export function flushNow(image: DiskImage): void {
   }
 }
 
+/** What lies one behind the other from a position on. */
+function eachPart(at: number, parts: readonly Uint8Array[], act: (at: number, part: Uint8Array) => void): void {
+  let n = at;
+  for (const part of parts) {
+    act(n, part);
+    n += part.length;
+  }
+}
+
 /** An image behind a block device. */
 export class ImageBackend implements BlockBackend {
   readonly readOnly: boolean;
-  readonly readsAtOnce = true;
+  readonly atOnce = true;
   readonly #image: DiskImage;
   /** Flushes asked for that have not begun. One that has begun may not hold what was written since. */
   #waiting: BlockDone[] = [];
   #flushing = false;
   /** Why a sync failed. What the host has lost then it does not say twice: no later flush can promise anything. A flush whose writes fail has lost nothing: they are made again. */
   #lost: string | undefined;
-  /** Waits for reads of `readLater`: there is none without it. */
+  /** Waits for those of `readLater` and `writeLater`: there is none without it. */
   readonly settle: () => void;
   constructor(image: DiskImage, settle: () => void = () => {}) {
     this.#image = image;
@@ -75,22 +86,19 @@ export class ImageBackend implements BlockBackend {
   }
   read(at: number, into: Uint8Array, done: BlockDone): void { this.#attempt("read", done, () => this.#image.read(at, into)); }
   readLater(at: number, into: readonly Uint8Array[], done: BlockDone): boolean {
-    const length = into.reduce((sum, part) => sum + part.length, 0), again = (): void => {
-      let n = at;
-      for (const part of into) {
-        this.#image.read(n, part);
-        n += part.length;
-      }
-    };
+    const length = into.reduce((sum, part) => sum + part.length, 0);
     let place: ReturnType<DiskImage["place"]>;
     try {
       place = this.#image.place(at, length);
     } catch {
       return false; // read at once, it says why
     }
-    return place?.file.readLater?.(place.at, into, whole => (whole ? done(undefined) : this.#attempt("read", done, again))) ?? false;
+    return place?.file.readLater?.(place.at, into, whole => (whole ? done(undefined) : this.#attempt("read", done, () => eachPart(at, into, (n, part) => this.#image.read(n, part))))) ?? false;
   }
   write(at: number, from: Uint8Array, done: BlockDone): void { this.#attempt("write", done, () => this.#image.write(at, from)); }
+  writeLater(at: number, from: readonly Uint8Array[], done: BlockDone): boolean {
+    return this.#image.writeLater?.(at, from, whole => (whole ? done(undefined) : this.#attempt("write", done, () => eachPart(at, from, (n, part) => this.#image.write(n, part))))) ?? false;
+  }
   discard(at: number, length: number, done: BlockDone): void { this.#attempt("discard", done, () => this.#image.discard(at, length)); }
   writeZeroes(at: number, length: number, unmap: boolean, done: BlockDone): void { this.#attempt("write", done, () => this.#image.writeZeroes(at, length, unmap)); }
   flush(done: BlockDone): void {

@@ -25,9 +25,20 @@ export class RawImage implements DiskImage {
   read(at: number, into: Uint8Array): void { readAll(this.file, at, into); }
   place(at: number): { readonly file: DiskFile; readonly at: number } { return { file: this.file, at }; }
   write(at: number, from: Uint8Array): void {
-    if (at === 0) this.#guard?.(from);
+    let bytes = from;
+    if (at === 0 && this.#guard !== undefined) {
+      bytes = from.slice(); // what is looked at is what is written, whoever else reaches that memory
+      this.#guard(bytes);
+    }
     this.#written = true;
-    writeAll(this.file, at, from);
+    writeAll(this.file, at, bytes);
+  }
+  writeLater(at: number, from: readonly Uint8Array[], done: (whole: boolean) => void): boolean {
+    if (at === 0 && this.#guard !== undefined) return false;
+    return this.file.writeLater?.(at, from, whole => {
+      this.#written = true; // not earlier: a flush may have passed since
+      done(whole);
+    }) ?? false;
   }
   discard(at: number, length: number): void {
     this.#written = true;

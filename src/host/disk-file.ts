@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { attribute, fullSync, nextData, punchHole, setAttribute, tryLockFile } from "../../ffi/posix.ts";
 import type { DiskFile } from "../disk/file.ts";
 import { ExitCode, Failure } from "../failure.ts";
+import type { Transfer } from "./transfers.ts";
 
 const SECTOR = 512;
 /** What hv remembers of an image: "raw" when it was used as one. */
@@ -30,8 +31,8 @@ export interface OpenFileOptions {
   readonly lock: "exclusive" | "shared" | "none";
   /** Syncs without waiting; see src/host/syncer.ts. */
   readonly syncLater?: ((fd: number, done: (error: unknown) => void) => void) | undefined;
-  /** Reads without waiting; see src/host/reader.ts. */
-  readonly readLater?: ((fd: number, at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => boolean) | undefined;
+  /** Reads and writes without waiting; see src/host/transfers.ts. */
+  readonly later?: { readonly read: Transfer; readonly write: Transfer } | undefined;
 }
 
 /** Opens an image; throws Failure for what cannot be a disk. */
@@ -84,13 +85,13 @@ export function createDiskFile(path: string, label: string, replace: boolean): H
   }
 }
 /** An empty file without a name: its space is given back with the process, however that ends. */
-export function scratchFile(label: string, later: Pick<OpenFileOptions, "readLater"> = {}): HostFile {
+export function scratchFile(label: string, options: Pick<OpenFileOptions, "later"> = {}): HostFile {
   const folder = process.env["HV_SCRATCH"] ?? tmpdir();
   try {
     const place = mkdtempSync(join(folder, "hv-overlay-"));
     const path = join(place, "overlay");
     try {
-      return hostFile(openSync(path, "wx+", 0o600), label, 0, path, later);
+      return hostFile(openSync(path, "wx+", 0o600), label, 0, path, options);
     } finally {
       rmSync(place, { recursive: true, force: true });
     }
@@ -99,13 +100,13 @@ export function scratchFile(label: string, later: Pick<OpenFileOptions, "readLat
   }
 }
 
-function hostFile(fd: number, name: string, size: number, identity: string, { syncLater, readLater }: Pick<OpenFileOptions, "syncLater" | "readLater"> = {}): HostFile {
+function hostFile(fd: number, name: string, size: number, identity: string, { syncLater, later }: Pick<OpenFileOptions, "syncLater" | "later"> = {}): HostFile {
   return {
     fd, name, size, identity,
     read: (at, into) => readSync(fd, into, 0, into.length, at),
     write: (at, from) => writeSync(fd, from, 0, from.length, at),
     sync: () => syncDescriptor(fd),
-    ...(readLater === undefined ? {} : { readLater: (at: number, into: readonly Uint8Array[], done: (whole: boolean) => void) => readLater(fd, at, into, done) }),
+    ...(later === undefined ? {} : { readLater: (at, into, done) => later.read(fd, at, into, done), writeLater: (at, from, done) => later.write(fd, at, from, done) }),
     ...(syncLater === undefined ? {} : { syncLater: (done: (error: unknown) => void) => syncLater(fd, done) }),
     resize: length => ftruncateSync(fd, length),
     punch: (at, length) => punchHole(fd, at, length),

@@ -38,13 +38,13 @@ export function checkDisks(disks: readonly DiskOptions[], others = 0): readonly 
 }
 
 /** Opens all of them, or none; throws Failure. `tell`: one line for the user each. */
-export function openDisks(disks: readonly DiskOptions[], wires: Pick<OpenFileOptions, "syncLater" | "readLater"> & { readonly settle?: () => void; readonly tell?: (line: string) => void } = {}): OpenDisks {
+export function openDisks(disks: readonly DiskOptions[], wires: Pick<OpenFileOptions, "syncLater" | "later"> & { readonly settle?: () => void; readonly tell?: (line: string) => void } = {}): OpenDisks {
   const images: DiskImage[] = [];
   const close = (): void => { for (const image of images.splice(0)) closeImage(image); };
   try {
     const all = checkDisks(disks).map((disk, n) => {
       const readOnly = disk.readOnly === true, overlay = disk.overlay === true, label = `--disk: ${disk.path}`;
-      let image = openImage(disk.path, { label, write: !readOnly && !overlay, format: disk.format, backing: disk.backing, tell: wires.tell, syncLater: wires.syncLater, readLater: wires.readLater });
+      let image = openImage(disk.path, { label, write: !readOnly && !overlay, format: disk.format, backing: disk.backing, tell: wires.tell, syncLater: wires.syncLater, later: wires.later });
       images.push(image);
       if (overlay) {
         image = new OverlayImage(image, scratchFile(label, wires));
