@@ -70,7 +70,7 @@ export const Offset = {
   /** Software TLBs, EL0's view and EL1's view (see mmu/tlb.ts). */
   TLB_EL0: 0x1000,
   TLB_EL1: 0x9000,
-  /** Generated code's jump caches: {u64 virtual address | CONTEXT, u64 host address} by address, for EL1 and EL0. */
+  /** Generated code's jump caches, of EL1 and of EL0: see translate/jump-caches.ts. */
   JUMP_EL1: 0x11000,
   JUMP_EL0: 0x51000,
   /** What page tables say of 2 MiB each (see mmu/regions.ts). */

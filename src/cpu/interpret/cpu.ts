@@ -10,6 +10,7 @@
 import type { Clock } from "../../../devices/device.ts";
 import { describeAccess, Exit, type TimerName } from "../exit.ts";
 import { Fault, Access, Walker } from "../mmu/walk.ts";
+import { Fetched } from "../mmu/fetched.ts";
 import { Flag, Tlb, Word } from "../mmu/tlb.ts";
 import type { Domain } from "../domain.ts";
 import { slot, sysregs, type SysRegName } from "../sysreg.ts";
@@ -62,6 +63,7 @@ export class Cpu {
   readonly x: Int32Array;
   readonly exit: Exit = new Exit();
   readonly tlb: Tlb;
+  readonly #fetched: Fetched;
   readonly walker: Walker;
   readonly memory: MemoryMap;
   readonly clock: Clock;
@@ -72,8 +74,7 @@ export class Cpu {
   readonly pmu: Pmu;
   readonly features: CoreFeatures;
   /** Second results of helpers: a 64-bit value as two signed halves. */
-  lo = 0;
-  hi = 0;
+  lo = 0; hi = 0;
   /** i32 index of the TLB that data accesses use, and the EL whose rights they have. */
   dataTlb: number = Offset.TLB_EL1 / 4;
   #dataEl = 1;
@@ -123,6 +124,7 @@ export class Cpu {
     this.memory = wires.memory;
     this.clock = wires.clock;
     this.tlb = new Tlb(this.x);
+    this.#fetched = new Fetched(this.state.u8);
     this.walker = new Walker(this.x, wires.memory);
     this.features = new CoreFeatures(wires.features);
     this.walker.small = this.features.has("TTST");
@@ -542,6 +544,7 @@ export class Cpu {
     this.walker.forget();
     this.#flushCode();
     this.engine?.flushAll();
+    this.#fetched.forget();
   }
   /** `switched`: because TTBR0_EL1 or the ASID is another one now. */
   flushTlbNonGlobal(switched: boolean): void {
@@ -556,7 +559,7 @@ export class Cpu {
     this.tlb.flushPage(lo, hi);
     if (!last) this.walker.forget();
     this.#flushCode();
-    this.engine?.flushPage(lo, hi);
+    this.#fetched.changed(lo, hi, this.engine);
   }
   /** A register of self-hosted debug was written. */
   debugChanged(): void {
@@ -570,10 +573,7 @@ export class Cpu {
     this.codeLo = NO_PAGE;
   }
   /** There is no generated code: what was fetched from does not matter any more. */
-  forgetFetched(): void {
-    this.#flushCode();
-    this.state.u8.fill(0, Offset.FETCHED, Offset.FETCHED + 4096);
-  }
+  forgetFetched(): void { this.#flushCode(); this.#fetched.forget(); }
 
   // --- fetch, decode, run ----------------------------------------------------------------------------------------
 
@@ -595,7 +595,7 @@ export class Cpu {
       if (fault !== Fault.none) return enterException(this, abort, fault, x[PC] as number, hi);
       page = this.memory.page(this.walker.pa);
       if (page < 0) return enterException(this, abort, Fault.external, x[PC] as number, hi);
-      this.state.u8[Offset.FETCHED + ((lo >>> 16) & 4095)] = 1;
+      this.#fetched.note(lo, hi, this.walker.shift);
       itlb[e] = lo | (el << 1);
       itlb[e + 1] = hi;
       itlb[e + 2] = page;

@@ -7,6 +7,7 @@
 // size. TLBI by address must find all entries of a mapping: those larger than 64 KiB are remembered beside the tables,
 // smaller ones by a flag. Generated code enters pages too, by the same rules (translate/refill.ts).
 import { Offset } from "../state.ts";
+import { LargeMappings } from "./large-mappings.ts";
 
 export const ENTRIES = 1024;
 /** i32 index of an entry's words. */
@@ -23,8 +24,8 @@ const INVALID = 1;
 
 export class Tlb {
   readonly #i32: Int32Array;
-  /** By log2 of the mapping's size, over 16: mapping numbers (address >> shift) with entries in the tables. */
-  readonly #large: { readonly shift: number; readonly numbers: Set<number> }[] = [];
+  /** Those of more than 64 KiB with entries in the tables. */
+  readonly #large = new LargeMappings();
   /** True when EL1's table holds pages that EL0 can access. */
   #userInEl1 = false;
   constructor(i32: Int32Array) {
@@ -57,21 +58,14 @@ export class Tlb {
     t[e + Word.PAGE] = page;
     t[e + Word.FLAGS] = shift > 12 ? flags | Flag.WIDE : flags;
     if (el !== 0 && (flags & Flag.USER) !== 0) this.#userInEl1 = true;
-    if (shift > 16) this.#numbers(shift).add(mappingNumber(lo, hi, shift));
-  }
-  /** The large mappings of a size. A loop: a closure would cost an object whenever a translation is remembered. */
-  #numbers(shift: number): Set<number> {
-    for (const large of this.#large) if (large.shift === shift) return large.numbers;
-    const numbers = new Set<number>();
-    this.#large.push({ shift, numbers });
-    return numbers;
+    if (shift > 16) this.#large.add(lo, hi, shift);
   }
 
   /** Drops everything. */
   flush(): void {
     this.#i32.fill(INVALID, Offset.TLB_EL0 / 4, Offset.TLB_EL1 / 4 + ENTRIES * Word.COUNT);
     this.#i32.fill(0, Offset.REGIONS / 4, Offset.FETCHED / 4); // blocks there count as noted in #large
-    this.#large.length = 0;
+    this.#large.clear();
     this.#userInEl1 = false;
   }
 
@@ -95,12 +89,7 @@ export class Tlb {
 
   /** Drops whatever translates this address, whatever the size of its mapping. */
   flushPage(lo: number, hi: number): void {
-    for (let i = 0; i < this.#large.length; i++) {
-      const { shift, numbers } = this.#large[i] as { shift: number; numbers: Set<number> };
-      if (!numbers.has(mappingNumber(lo, hi, shift))) continue;
-      this.flush();
-      return;
-    }
+    if (this.#large.holds(lo, hi)) return this.flush();
     // an entry of 4 KiB says that there are no others of its mapping
     if (this.#single(0, lo, hi) || this.#single(1, lo, hi)) this.#dropPages(lo, 1);
     else this.#dropPages(lo & -0x1_0000, 16);
@@ -132,7 +121,3 @@ export class Tlb {
     return n;
   }
 }
-
-/** The number of the aligned mapping that holds an address: tag bits (63..56) are left out, they may be ignored. */
-const mappingNumber = (lo: number, hi: number, shift: number): number =>
-  Math.floor(((hi & 0x00ff_ffff) * 2 ** 32 + (lo >>> 0)) / 2 ** shift);

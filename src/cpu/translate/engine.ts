@@ -46,9 +46,10 @@ import { emitTwo } from "./emit-two.ts";
 import { faultHandler, HANDLER, HANDLER_END } from "./fault-handler.ts";
 import type { CoreFeatures } from "../features.ts";
 import { hostFeatures, type HostFeatures } from "./host-features.ts";
+import { JumpCaches } from "./jump-caches.ts";
 import { emitInvalidate, emitRefill } from "./refill.ts";
 import { SiteKind, SiteTable } from "./sites.ts";
-import { BLOCK_LIMIT, BUDGET as BUDGET_REGISTER, disp, interpreted, JUMP_ENTRIES, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
+import { BLOCK_LIMIT, BUDGET as BUDGET_REGISTER, disp, interpreted, pinned, Translator, type Emitter, type Translation } from "./translator.ts";
 
 const CODE_SIZE = 192 * 1024 * 1024;
 /** Words in the pool. */
@@ -71,7 +72,6 @@ const CODE_BASE = Offset.CODE_BASE / 4;
 const READY_FPCR = Offset.READY_FPCR / 4;
 /** MXCSR with all exceptions masked, no flag set, round to nearest, denormals as they are. */
 const MXCSR_CLEAN = 0x1f80;
-const JUMP = [{ at: Offset.JUMP_EL0 / 4, entries: JUMP_ENTRIES }, { at: Offset.JUMP_EL1 / 4, entries: JUMP_ENTRIES }] as const;
 const TCR = slot.TCR_EL1 / 4, TTBR0 = slot.TTBR0_EL1 / 4, TTBR1 = slot.TTBR1_EL1 / 4;
 const TCR_A1 = 1 << 22;
 /** Contexts are numbered from 1: all ones are the upper half's. */
@@ -126,6 +126,7 @@ export class Engine {
   readonly #first: number;
   readonly #faults: ReturnType<typeof faultHandler>;
   readonly #blocks = new BlockTable();
+  readonly #jumps: JumpCaches;
   /** Counts wipes: a block or resume point of an earlier one is gone. */
   #generation = 0;
   /** What was translated since the budget was charged with it. */
@@ -141,6 +142,7 @@ export class Engine {
     this.#cpu = cpu;
     this.#code = code;
     this.#asm = new Assembler(code);
+    this.#jumps = new JumpCaches(cpu.x);
     this.#asm.avx = features.avx;
     const constants = new Constants(code, 0);
     if (constants.end > HANDLER) throw new Error("the constants reach into the fault handler");
@@ -430,14 +432,9 @@ export class Engine {
       this.translated += n;
       this.#charge += n * TRANSLATED_CHARGE;
     }
-    const { at, entries } = JUMP[el] as { at: number; entries: number };
-    const slot = at + ((lo >>> 2) & (entries - 1)) * 4;
     const start = blocks.start[block] as number;
-    const target = this.#code.pointer + start;
-    x[slot] = lo;
-    x[slot + 1] = hi | (x[CONTEXT + 1] as number);
-    x[slot + 2] = target % 2 ** 32 | 0;
-    x[slot + 3] = Math.floor(target / 2 ** 32) | 0;
+    if (el !== 0 && (hi & 0x0080_0000) === 0) this.#low = true;
+    this.#jumps.enter(el, lo, hi, this.#code.pointer + start);
     this.#last = block;
     return start;
   }
@@ -475,12 +472,11 @@ export class Engine {
     const far = sites.kind[site] === SiteKind.linkFar;
     const incoming = far ? this.#blocks.incomingFar : this.#blocks.incoming;
     if (far && (incoming[this.#last] as number) < 0) this.#reached.push(this.#last);
-    if (far && ((sites.hi[site] as number) & 0x0080_0000) === 0) this.#lowFar = true;
     sites.next[site] = incoming[this.#last] as number;
     incoming[this.#last] = site;
   }
-  /** Jumps of the lower half lead to other pages. */
-  #lowFar = false;
+  /** EL1 has run code of the lower half: its direct jumps, and its tags, rely on the present context. */
+  #low = false;
   /** Blocks that jumps of other pages were linked to, since all of those were last cut. */
   #reached: number[] = [];
   /** Cuts a chain of links. */
@@ -490,18 +486,8 @@ export class Engine {
   }
   #unlink(site: number): void { this.#asm.patch(this.#sites.resume[site] as number, this.#sites.stub[site] as number); }
   #clearJump(block: number): void {
-    const { lo, hi, key, start } = this.#blocks;
-    const el = (key[block] as number) & 1, { x } = this.#cpu;
-    const { at, entries } = JUMP[el] as { at: number; entries: number };
-    if (el === 0) { // by whatever address: its host address tells
-      const target = this.#code.pointer + (start[block] as number), targetLo = target % 2 ** 32 | 0, targetHi = Math.floor(target / 2 ** 32) | 0;
-      for (let slot = at + ((lo[block] as number) >>> 2) * 4; slot < at + entries * 4; slot += 1024 * 4) {
-        if (x[slot + 2] === targetLo && x[slot + 3] === targetHi) x[slot] = 1;
-      }
-      return;
-    }
-    const slot = at + (((lo[block] as number) >>> 2) & (entries - 1)) * 4;
-    if (x[slot] === lo[block] && (((x[slot + 1] as number) ^ (hi[block] as number)) & 0xffff) === 0) x[slot] = 1; // no address of code
+    const { lo, key, start } = this.#blocks;
+    this.#jumps.forget((key[block] as number) & 1, lo[block] as number, this.#code.pointer + (start[block] as number));
   }
   #drop(block: number): void {
     const blocks = this.#blocks;
@@ -516,34 +502,35 @@ export class Engine {
 
   /** The translation of a virtual page changed: its blocks are reached only through a new page walk. */
   flushPage(lo: number, hi: number): void {
-    const blocks = this.#blocks, { x } = this.#cpu, { at, entries } = JUMP[0];
-    const first = at + ((lo & -4096) >>> 2 & (entries - 1)) * 4;
-    for (let slot = first; slot < first + 1024 * 4; slot += 4) {
-      if ((((x[slot] as number) ^ lo) & -4096) === 0 && (((x[slot + 1] as number) ^ hi) & 0xffff) === 0) x[slot] = 1;
-    }
-    for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) {
-      this.#clearJump(block);
-      this.#cut(blocks.incomingFar, block);
-    }
+    const blocks = this.#blocks;
+    this.#jumps.forgetPage(lo, hi);
+    for (let block = blocks.firstInVirtual(lo, hi); block >= 0; block = blocks.nextInVirtual(block)) this.#cut(blocks.incomingFar, block);
   }
   /** All translations may have changed. */
   flushAll(): void {
-    this.#clearJumps(0);
-    this.#clearJumps(1);
-    for (const block of this.#reached) this.#cut(this.#blocks.incomingFar, block);
-    this.#reached.length = 0;
-    this.#lowFar = false;
+    this.#jumps.clear();
+    this.#cutReached();
     this.#renumber();
   }
-  /** Translations of the lower half may have changed: those of all contexts, and the jumps that rely on one. */
+  /** Translations of the lower half may have changed: those of all contexts. */
   flushNonGlobal(): void {
-    if (this.#lowFar) this.flushAll();
-    else this.#renumber();
+    this.#leaveLow();
+    this.#renumber();
   }
   /** The tables of the lower half are others now. */
   switchContext(): void {
-    if (this.#lowFar) this.flushAll();
-    else this.#enterContext();
+    this.#leaveLow();
+    this.#enterContext();
+  }
+  #leaveLow(): void {
+    if (!this.#low) return;
+    this.#jumps.clearOf(1);
+    this.#cutReached();
+  }
+  #cutReached(): void {
+    for (const block of this.#reached) this.#cut(this.#blocks.incomingFar, block);
+    this.#reached.length = 0;
+    this.#low = false;
   }
   /** Numbers of the contexts that jump caches may know, by table and ASID. */
   readonly #contexts = new Map<number, number>();
@@ -563,18 +550,13 @@ export class Engine {
       if (this.#lastContext === MAX_CONTEXT) {
         this.#lastContext = 0;
         this.#contexts.clear();
-        this.#clearJumps(0);
-        this.#clearJumps(1);
+        this.#jumps.clear();
       }
       context = ++this.#lastContext;
       if (known) this.#contexts.set(key, context);
     }
     x[CONTEXT] = 0;
     x[CONTEXT + 1] = context << 16;
-  }
-  #clearJumps(el: 0 | 1): void {
-    const { at, entries } = JUMP[el];
-    this.#cpu.x.fill(1, at, at + entries * 4);
   }
   /** The instruction cache was told to look at one line (64 bytes) of RAM again. */
   invalidateLine(ramPage: number, offset: number): void {
@@ -611,7 +593,6 @@ export class Engine {
     this.#reached.length = 0;
     this.#blocks.clear();
     this.#cpu.forgetFetched();
-    this.#clearJumps(0);
-    this.#clearJumps(1);
+    this.#jumps.clear();
   }
 }

@@ -19,9 +19,10 @@ import { Decoder, extract, ZR, type Encoding } from "../a64/pattern.ts";
 import type { CoreFeatures } from "../features.ts";
 import { bitMask } from "../interpret/arithmetic.ts";
 import { Offset, Ready } from "../state.ts";
-import { Alu, Assembler, CC, Reg, Shift } from "./assembler.ts";
+import { Alu, Assembler, CC, Reg } from "./assembler.ts";
 import type { Constants } from "./constants.ts";
 import type { HostFeatures } from "./host-features.ts";
+import { emitJump } from "./jump-caches.ts";
 import type { SiteTable } from "./sites.ts";
 import { SiteKind } from "./sites.ts";
 import { VectorRegisters } from "./vectors.ts";
@@ -81,8 +82,6 @@ const FLAGS = disp(Offset.HOST_FLAGS);
 const DECODED_BITS = 15;
 /** Words beyond a block that are asked whether its flags are wanted. */
 const LOOK_AHEAD = 16;
-/** Entries of each jump cache: {address | CONTEXT, host address}, by address / 4. */
-export const JUMP_ENTRIES = 16384;
 /** Instructions in one block at most. */
 export const BLOCK_LIMIT = 64;
 /** x86 condition codes of the A64 conditions, CF being !C. AL and NV are never asked. */
@@ -502,24 +501,8 @@ export class Translator {
       this.gotoIndirect();
     }
   }
-  /** Ends the block: on to the address in rax, by the jump cache. Here and not in common code: each jump is predicted by itself. */
-  gotoIndirect(): void {
-    const { asm, el } = this;
-    const at = el === 0 ? Offset.JUMP_EL0 : Offset.JUMP_EL1;
-    if (el === 0) {
-      asm.mov(1, Reg.rcx, Reg.rax);
-      asm.aluImm(Alu.and, 1, Reg.rcx, -4096);
-      asm.store(1, Reg.rbp, disp(Offset.CODE_BASE), Reg.rcx);
-    }
-    asm.mov(0, Reg.rcx, Reg.rax);
-    asm.shift(Shift.shl, 0, Reg.rcx, 2);
-    asm.aluImm(Alu.and, 0, Reg.rcx, (JUMP_ENTRIES - 1) * 16);
-    asm.load(1, Reg.rdx, Reg.rbp, disp(Offset.CONTEXT));
-    asm.alu(Alu.or, 1, Reg.rdx, Reg.rax); // of the upper half all these bits are set
-    asm.aluLoadIndexed(Alu.cmp, 1, Reg.rdx, Reg.rbp, Reg.rcx, disp(at));
-    asm.patch(asm.jcc(CC.ne), this.#indirect);
-    asm.jmpIndexed(Reg.rbp, Reg.rcx, disp(at + 8));
-  }
+  /** Ends the block: on to the address in rax, by the jump cache. */
+  gotoIndirect(): void { emitJump(this.asm, this.el, this.#indirect); }
   /** The last instruction of a block: taken to pc + offset when `cc` holds, else on to the next instruction. */
   branchIf(cc: number, offset: number): void {
     const asm = this.asm;

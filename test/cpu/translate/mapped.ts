@@ -56,3 +56,21 @@ export function machine(features?: Features, host?: HostFeatures): { cpu: Cpu; e
 export const movz = (d: number, imm: number): number => (0xd280_0000 | (imm << 5) | d) >>> 0;
 export const b = (from: number, to: number): number => (0x1400_0000 | (((to - from) / 4) & 0x03ff_ffff)) >>> 0;
 export const IC_IVAU_X1 = 0xd50b_7521, ISB = 0xd503_3fdf, TLBI_VAE1_X1 = 0xd508_8721, RET = 0xd65f_03c0;
+
+export const USER: number = 1 << 6, NG: number = 1 << 11;
+export const MSR_TTBR0_X5 = 0xd518_2005, TLBI_VAE1_X6 = 0xd508_8726, BR_X3 = 0xd61f_0060;
+/** Runs at EL0 until a BRK. */
+export function user(m: ReturnType<typeof machine>, pc: number): void {
+  m.cpu.x[Offset.EL / 4] = 0;
+  m.cpu.x[Offset.SPSEL / 4] = 0;
+  m.cpu.syncState();
+  m.go(pc);
+  m.cpu.x[Offset.EL / 4] = 1;
+  m.cpu.x[Offset.SPSEL / 4] = 1;
+  m.cpu.syncState();
+}
+/** A page of EL0's in a level 3 table; `more`: attributes in the upper half. */
+export const mapUser = (m: ReturnType<typeof machine>, table: number, va: number, pa: number, more = 0): void => {
+  m.words[(table + ((va - RAM) / 4096) * 8 - RAM) / 4] = pa | PAGE | USER | NG;
+  m.words[(table + ((va - RAM) / 4096) * 8 - RAM) / 4 + 1] = more;
+};

@@ -1,24 +1,9 @@
 // test/cpu/translate/user.test.ts — EL0's blocks: one serves every address its page is mapped at, and what the jump caches
 // know of a process is there when it runs again, and gone when it must be.
 import { expect, test } from "bun:test";
-import { Offset } from "../../../src/cpu/state.ts";
-import { b, BRK, IC_IVAU_X1, L1, L2, L3, machine, movz, PAGE, RAM } from "./mapped.ts";
+import { b, BR_X3, BRK, IC_IVAU_X1, L1, L2, L3, machine, mapUser, movz, MSR_TTBR0_X5, RAM, TLBI_VAE1_X6, user } from "./mapped.ts";
 
-const USER = 1 << 6, NG = 1 << 11;
-const MSR_TTBR0_X5 = 0xd518_2005, TLBI_ASIDE1_X6 = 0xd508_8746, TLBI_VAE1_X6 = 0xd508_8726, BR_X3 = 0xd61f_0060;
-
-function user(m: ReturnType<typeof machine>, pc: number): void {
-  m.cpu.x[Offset.EL / 4] = 0;
-  m.cpu.x[Offset.SPSEL / 4] = 0;
-  m.cpu.syncState();
-  m.go(pc);
-  m.cpu.x[Offset.EL / 4] = 1;
-  m.cpu.x[Offset.SPSEL / 4] = 1;
-  m.cpu.syncState();
-}
-const mapUser = (m: ReturnType<typeof machine>, table: number, va: number, pa: number): void => {
-  m.words[(table + ((va - RAM) / 4096) * 8 - RAM) / 4] = pa | PAGE | USER | NG;
-};
+const TLBI_ASIDE1_X6 = 0xd508_8746;
 
 test("a block of EL0 is made once for all addresses of its page, and computes its own", () => {
   const m = machine(), code = RAM + 0x1000, places = [RAM + 0x8000, RAM + 0x1_9000];
