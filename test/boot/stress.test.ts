@@ -27,7 +27,7 @@ beforeAll(async () => {
     return file(`bin/${name}`, readFileSync(program), 0o755);
   });
   const debian = await debianKernel("6.1"), first = readFileSync(debian.initramfs);
-  const kernel = process.env["HV_STRESS_KERNEL"] ?? debian.kernel, module = process.env["HV_STRESS_MODULE"]; // another kernel, with a module of its own: npm run test:64k
+  const kernel = process.env["HV_STRESS_KERNEL"] ?? debian.kernel, module = process.env["HV_STRESS_MODULE"]; // another kernel, with a module of its own: npm run test:pages
   const modules = module === undefined ? [] : [directory("lib"), directory("lib/stress"), file("lib/stress/virtio_pci_modern_dev.ko", readFileSync(module))];
   const initrd = Buffer.concat([first, new Uint8Array(-first.length & 3), writeCpio([directory("bin"), ...programs, ...modules])]);
   vm = await VirtualMachine.start({ kernel, initrd, cmdline: `console=ttyAMA0${windowSize({ isTTY: true, rows: 33, columns: 500 })}`, accelerator: "software", engine: "translator" });
