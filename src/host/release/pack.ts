@@ -65,8 +65,9 @@ try {
   console.error("hv: there is no executable for " + process.platform + " on " + process.arch + " (package " + name + ")");
   process.exit(3);
 }
-const child = spawn(file, process.argv.slice(2), { stdio: "inherit" });
+// first, or a signal that comes as soon as hv runs would end this process alone; handlers run when all of this has
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => child.kill(signal));
+const child = spawn(file, process.argv.slice(2), { stdio: "inherit" });
 child.on("error", error => { console.error("hv: " + error.message); process.exit(125); });
 child.on("exit", (code, signal) => { process.exit(code === null ? 128 + (require("node:os").constants.signals[signal] || 0) : code); });
 `;
