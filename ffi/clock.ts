@@ -1,17 +1,17 @@
 // ffi/clock.ts — the host's clock that never goes back. Spec: clock_gettime(2), dlsym(3).
 import { dlopen, ptr } from "bun:ffi";
+import { C_LIBRARIES } from "./posix.ts";
 
 /** Linux: CLOCK_MONOTONIC; macOS: CLOCK_UPTIME_RAW. Both stand still while the host sleeps. */
 export const MONOTONIC: number = process.platform === "darwin" ? 8 : 1;
 
 const open = () => {
-  const names = process.platform === "darwin" ? ["libSystem.B.dylib"] : ["libc.so.6", "libc.so", `ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-  for (const name of names) {
+  for (const name of C_LIBRARIES) {
     try {
       return { name, clock: dlopen(name, { clock_gettime: { args: ["i32", "ptr"], returns: "i32" } }).symbols.clock_gettime };
     } catch { /* the next name */ }
   }
-  throw new Error(`no C library found (tried ${names.join(", ")})`);
+  throw new Error(`no C library found (tried ${C_LIBRARIES.join(", ")})`);
 };
 let library: ReturnType<typeof open> | undefined;
 

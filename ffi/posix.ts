@@ -8,9 +8,11 @@ import { dlopen, ptr } from "bun:ffi";
 /** Operations of flock(2); the same numbers on Linux and macOS. */
 export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const;
 
+/** What the C library may be called on this host. */
+export const C_LIBRARIES: readonly string[] = process.platform === "darwin" ? ["libSystem.B.dylib"] : ["libc.so.6", "libc.so", `ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
+
 const open = () => {
-  const names = process.platform === "darwin" ? ["libSystem.B.dylib"] : ["libc.so.6", "libc.so", `ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-  for (const name of names) {
+  for (const name of C_LIBRARIES) {
     try {
       return dlopen(name, {
         flock: { args: ["i32", "i32"], returns: "i32" },
@@ -21,7 +23,7 @@ const open = () => {
       }).symbols;
     } catch { /* the next name */ }
   }
-  throw new Error(`no C library found (tried ${names.join(", ")})`);
+  throw new Error(`no C library found (tried ${C_LIBRARIES.join(", ")})`);
 };
 let library: ReturnType<typeof open> | undefined;
 
