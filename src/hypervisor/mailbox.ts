@@ -5,6 +5,7 @@
 // message each way. A vCPU that is in the guest is brought out before anything else is asked of it.
 import { Exit, type ExitKind, type TimerName } from "../cpu/exit.ts";
 import type { Registers, Vcpu } from "./backend.ts";
+import { EXIT_CHARGE, TURN } from "./turns.ts";
 
 /** i32 words of the mailbox. */
 const W = {
@@ -38,9 +39,9 @@ const KINDS: readonly ExitKind[] = ["budget", "mmio", "sysreg", "call", "wfi", "
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
 const bitOf = (timer: TimerName): number => 1 << TIMERS.indexOf(timer);
 const START_MS = 10_000;
-/** Instructions that a vCPU runs before another one of its thread has its turn; and when no other one wants to run. */
-const TURN = 20_000, LONE_TURN = 200_000, EXITS_IN_A_TURN = 8;
-/** Looks for the next command before the thread sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
+/** Instructions of a turn when no other vCPU of the thread wants to run; and of one that runs while the one whose turn it is waits for the machine. */
+const LONE_TURN = 200_000, VISIT = 2000;
+/** Looks for the next command before the thread does something else, or sleeps: a sleeper is woken in 20 to 60 us, and most exits are answered sooner. */
 const SPINS = 2000;
 
 class Box {
@@ -296,11 +297,20 @@ function open(shared: SharedArrayBuffer, make: () => OwnedVcpu, tell: () => void
 export function serveVcpu(shared: SharedArrayBuffer, bell: Int32Array, make: () => OwnedVcpu): void {
   serveVcpus([{ mailbox: shared, make }], rungOf(shared), bell);
 }
+/** What a thread whose vCPUs take turns has besides. */
+interface Turns {
+  /** When a turn of one of `n` ends at the latest (ticks). */
+  end(n: number): number;
+  /** The machine's thread may be in the guest: brings it out. */
+  ring(): void;
+  /** After every turn. */
+  over(): void;
+}
 /**
  * The other side's life: makes the vCPUs, serves commands until they are destroyed. Those that are in the guest take turns.
- * `rung[0]` grows with every command; `bell[0]` is the machine's doorbell; `ring`: its thread may be in the guest; `turned`: after every turn.
+ * `rung[0]` grows with every command; `bell[0]` is the machine's doorbell.
  */
-export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; readonly make: () => OwnedVcpu }[], rung: Int32Array, bell: Int32Array, ring?: () => void, turned?: () => void): void {
+export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; readonly make: () => OwnedVcpu }[], rung: Int32Array, bell: Int32Array, turns?: Turns): void {
   const served: Served[] = [];
   const tell = (): void => {
     Atomics.add(bell, 0, 1);
@@ -311,41 +321,55 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
     if (one === undefined) return;
     served.push(one);
   }
-  let left = served.length, spins = 0, waits = true;
-  while (left > 0) {
+  const finish = (one: Served): void => {
+    one.running = false;
+    Atomics.store(one.box.w, W.command, Command.none);
+    Atomics.notify(one.box.w, W.command);
+  };
+  const runs = (i: number): boolean => Atomics.load((served[i] as Served).box.w, W.command) === Command.run;
+  /** The next one after `i` that is in the guest, itself at last; -1: none. */
+  const after = (i: number): number => {
+    for (let n = 1; n <= served.length; n++) if (runs((i + n) % served.length)) return (i + n) % served.length;
+    return -1;
+  };
+  // Whose turn it is keeps it while the machine serves its exit: an interrupt's handler has several, and is not to wait for all others
+  // each time. If that takes longer, others run meanwhile, but not for long.
+  let alive = served.length, seen = NaN, holder = 0, left = 0, visitor = 0, spins = 0;
+  while (alive > 0) {
     const rings = Atomics.load(rung, 0);
-    let wanted = 0;
-    for (const { box: { w } } of served) if (Atomics.load(w, W.command) !== Command.none) wanted++;
-    if (wanted === 0) {
-      if (waits || spins++ >= SPINS) Atomics.wait(rung, 0, rings);
-      continue;
-    }
-    spins = 0;
-    for (const one of served) {
-      const { w } = one.box;
-      if (Atomics.load(w, W.command) === Command.none) continue;
-      for (let times = 0, again = true; again; times++) {
-        const command = Atomics.load(w, W.command);
-        const over = command === Command.run ? turn(one, served.length === 1 ? undefined : wanted > 1 ? TURN : LONE_TURN) : obey(one, command);
-        turned?.();
-        if (!over) break;
-        one.running = false;
-        waits = one.vcpu.exit.kind === "wfi";
-        Atomics.store(w, W.command, Command.none);
-        Atomics.notify(w, W.command);
-        if (command === Command.destroy) left--;
-        if (command !== Command.run) break;
-        tell();
-        ring?.();
-        again = wanted > 1 && !waits && times < EXITS_IN_A_TURN && answered(w);
+    if (rings !== seen) {
+      seen = rings;
+      for (const one of served) { // what the machine waits for comes first
+        const command = Atomics.load(one.box.w, W.command);
+        if (command === Command.none || command === Command.run) continue;
+        obey(one, command);
+        finish(one);
+        if (command === Command.destroy) alive--;
       }
     }
+    const held = left > 0, ready = held && runs(holder);
+    if (held && !ready && spins++ < SPINS) continue;
+    const next = ready ? holder : after(held ? visitor : holder);
+    if (next < 0) {
+      Atomics.wait(rung, 0, rings);
+      continue;
+    }
+    if (!held) {
+      holder = next;
+      left = TURN;
+    } else if (!ready) visitor = next;
+    const one = served[next] as Served, { vcpu } = one, lone = after(next) === next, before = vcpu.instructions;
+    const over = served.length === 1 ? turn(one) : turn(one, turns?.end(served.length), lone ? LONE_TURN : next === holder ? left : VISIT);
+    turns?.over();
+    if (next === holder) {
+      spins = 0;
+      left = !over || vcpu.exit.kind === "wfi" ? 0 : lone ? TURN : left - (vcpu.instructions - before) - EXIT_CHARGE;
+    }
+    if (!over) continue;
+    finish(one);
+    tell();
+    turns?.ring();
   }
-}
-/** Whether the machine answers soon: an interrupt's handler leaves the guest several times, and is not to wait for all others each time. */
-function answered(w: Int32Array): boolean {
-  for (let i = 0; i < SPINS; i++) if (Atomics.load(w, W.command) !== Command.none) return true;
-  return false;
 }
 /** Does something with a vCPU; what it throws is an exit. */
 function attempt({ box }: Served, what: () => void): void {
@@ -357,21 +381,20 @@ function attempt({ box }: Served, what: () => void): void {
   }
 }
 /** Anything but running. */
-function obey(one: Served, command: number): true {
+function obey(one: Served, command: number): void {
   attempt(one, () => {
     apply(one.box, one.vcpu);
     serve(one.box, one.vcpu, command);
   });
-  return true;
 }
-/** Runs it, until it has an exit for the machine; or, with a limit, for a turn. True: it has one. */
-function turn(one: Served, limit: number | undefined): boolean {
+/** Runs it, until it has an exit for the machine; or, with a limit, for a turn that ends at a tick. True: it has one. */
+function turn(one: Served, end?: number, limit?: number): boolean {
   const { box, vcpu } = one;
   let over = true;
   attempt(one, () => {
     if (!one.running) apply(box, vcpu);
     one.running = true;
-    vcpu.run(undefined, limit);
+    vcpu.run(end, limit);
     over = limit === undefined || (vcpu.exit.kind !== "budget" && vcpu.exit.kind !== "turn");
     if (over) post(box, vcpu);
   });

@@ -17,6 +17,7 @@ import { Engine } from "../cpu/translate/engine.ts";
 import { HostClock } from "./host-clock.ts";
 import { RemoteVcpu, serveVcpus, type OwnedVcpu } from "./mailbox.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
+import { turnEnd } from "./turns.ts";
 
 /** Which thread runs a core; 0: the machine's. */
 export const threadOf = (core: number, threads: number): number => core % threads;
@@ -59,7 +60,11 @@ export function serveSoftwareVcpus(message: SoftwareVcpuMessage, garbage: { look
     const vcpu = new ThreadVcpu(cpu, message.gicv3, domain);
     vcpus.push(vcpu);
     return vcpu;
-  } })), new Int32Array(message.rung), new Int32Array(message.bell), () => toMachine.kickMachine(), () => garbage.look(vcpus.reduce((sum, one) => sum + one.churn, 0)));
+  } })), new Int32Array(message.rung), new Int32Array(message.bell), {
+    end: n => turnEnd(clock, n),
+    ring: () => toMachine.kickMachine(),
+    over: () => garbage.look(vcpus.reduce((sum, one) => sum + one.churn, 0)),
+  });
 }
 
 /** A core among others that run at the same time. */

@@ -18,6 +18,7 @@ import { Pl061 } from "../../devices/pl061.ts";
 import type { VirtioDevice } from "../../devices/virtio/device.ts";
 import { EmptySlot, VirtioMmio } from "../../devices/virtio/mmio.ts";
 import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
+import { EXIT_CHARGE, TURN, turnEnd } from "../hypervisor/turns.ts";
 import { Bus } from "./bus.ts";
 import type { BoardDescription } from "./devicetree.ts";
 import { serveIcc, serveSysreg } from "./machine-registers.ts";
@@ -80,12 +81,6 @@ interface Core {
 interface Timer { readonly fire: () => void; due: number | undefined }
 
 const TIMERS: readonly TimerName[] = ["virtual", "physical", "pmu"];
-/** Instructions a core runs before the next one has its turn. */
-const TURN = 20_000;
-/** And no longer than that all of them have theirs so often: instructions may take long. */
-const ROUNDS_A_SECOND = 500;
-/** What an exit costs of a turn. */
-const EXIT_CHARGE = 500;
 /** And when it is the only one that runs: `poll` is called at least that often. */
 const LONE_TURN = 2_000_000;
 /** The same where cores in other threads may not know which one this thread runs: they make it leave the one before. */
@@ -328,7 +323,7 @@ export class Machine {
   /** Runs a core for what is left of its turn, `lone` instructions if no other one runs, `limit` at most; returns how many it was. */
   #runTurn(core: Core, deadline: number | undefined, lone: number, limit: number): number {
     const { vcpu } = core, before = vcpu.instructions;
-    const several = this.#runnable > 1, by = several ? this.#clock.ticks() + this.#clock.frequency / (ROUNDS_A_SECOND * this.#runnable) : undefined;
+    const several = this.#runnable > 1, by = several ? turnEnd(this.#clock, this.#runnable) : undefined;
     vcpu.run(earliest(earliest(deadline, this.#waitingDue), by), Math.min(several ? this.#turnLeft : lone, limit), limit !== Number.POSITIVE_INFINITY);
     const done = vcpu.instructions - before, { kind } = vcpu.exit;
     this.#turnLeft = kind === "budget" || kind === "turn" || kind === "wfi" ? 0 : this.#turnLeft - done - EXIT_CHARGE;
