@@ -3,8 +3,8 @@
 import { Fpsr } from "../fp/format.ts";
 import { Offset, Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
-import { roundToOdd } from "./fp-check.ts";
-import { fused, leaveIfAny } from "./fp-lanes.ts";
+import { leaveIfAny, roundToOdd } from "./fp-check.ts";
+import { fused } from "./fp-lanes.ts";
 import { element, type Emit, type IndexedElement, type Three } from "./lanes.ts";
 import { disp, type Translator } from "./translator.ts";
 import { Compare, WIDE, X, XShift } from "./vector-op.ts";

@@ -2,7 +2,9 @@
 // real part first. Turning one by 90 degrees exchanges its parts and changes a sign; what is left are sums and fused products.
 // Spec: ARM DDI 0487, C7.2. What goes to the interpreter and why: emit-fp.ts. Halves: emit-half.ts.
 import { Ready } from "../state.ts";
-import { checkLanes, fused, HALF, operand, Packed, reserved } from "./fp-lanes.ts";
+import { Packed } from "./fp-check.ts";
+import { fused, HALF, operand, reserved } from "./fp-lanes.ts";
+import { checkLanes } from "./nan.ts";
 import { finish, type Emit, type Three } from "./lanes.ts";
 import type { Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";

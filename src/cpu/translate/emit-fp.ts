@@ -3,7 +3,7 @@
 //
 // Generated code gets here with FPCR.FZ zero, and MXCSR rounds as FPCR.RMode says. The two architectures then give the same results and raise the same
 // flags (MXCSR's are added to FPSR when generated code is left), but for these, which go to the interpreter:
-//   a NaN as result       which operand's it is, its sign and DN; so every result is tested, and inputs kept until then
+//   a NaN as result       which operand's it is, its sign and DN; so every result is tested, and inputs kept until then (nan.ts mends most)
 //   the smallest normal   Arm detects underflow before rounding, x86 after: a result that was rounded up to it has
 //                         underflowed for Arm alone. Sums and roots are exact there.
 //   conversions           out of range, x86 gives one value for all
@@ -15,8 +15,9 @@ import { Ready } from "../state.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
 import { bfConvert } from "./bfloat.ts";
 import { fpImmediate32, fpImmediate64 } from "../interpret/simd-move.ts";
-import { bytes, check, clearUpper, compareFlags, conditionally, finishScalar, magnitude, power, Quiet, signs, Signal, x0, type Op } from "./fp-check.ts";
+import { bytes, clearUpper, compareFlags, conditionally, finishScalar, magnitude, power, Quiet, signs, Signal, x0, type Op } from "./fp-check.ts";
 import { halfTo, toHalf } from "./half-lanes.ts";
+import { check } from "./nan.ts";
 import { interpreted, type Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
 
@@ -39,7 +40,7 @@ function binary(t: Translator, f: Three, op: Op, tiny: boolean, negate = false):
   const a = vectors.read(f.y, bytes(f.g)), b = vectors.read(f.z, bytes(f.g));
   const to = vectors.fresh();
   asm.x3(op[f.g] as number, to, a, b);
-  check(t, to, f.g, tiny, ends);
+  check(t, to, f.g, tiny, ends, [a, b]);
   if (negate) asm.x3c(X.xorps, to, to, f.g === 0 ? t.constants.words(0x8000_0000, 0, 0, 0) : t.constants.words(0, 0x8000_0000, 0, 0));
   finishScalar(t, f.x, to, a, f.g);
   t.endSlow(site, ends);
@@ -62,7 +63,8 @@ function extreme(t: Translator, f: Three, op: Op, join: number): void {
   t.endSlow(site, ends);
 }
 type Fused = Three & { w: number };
-function fused(t: Translator, f: Fused, op: Op): Emit {
+/** `negated`: the addend is. */
+function fused(t: Translator, f: Fused, op: Op, negated = false): Emit {
   if (!t.features.fma) return false;
   t.ready(Ready.fp);
   const ends: number[] = [];
@@ -72,7 +74,7 @@ function fused(t: Translator, f: Fused, op: Op): Emit {
   const to = vectors.fresh();
   asm.xMove(to, c);
   asm.x3(op[f.g] as number, to, a, b);
-  check(t, to, f.g, true, ends);
+  check(t, to, f.g, true, ends, negated ? undefined : [a, b, c]);
   finishScalar(t, f.x, to, c, f.g);
   t.endSlow(site, ends);
   return true;
@@ -84,7 +86,7 @@ function squareRoot(t: Translator, f: Two): void {
   const a = t.vectors.read(f.y, bytes(f.g));
   const to = t.vectors.fresh();
   t.asm.x3(Sqrt[f.g] as number, to, a, a);
-  check(t, to, f.g, false, ends);
+  check(t, to, f.g, false, ends, [a]);
   finishScalar(t, f.x, to, a, f.g);
   t.endSlow(site, ends);
 }
@@ -122,7 +124,7 @@ function roundTo(t: Translator, f: Two, mode: number): void {
     vectors.set(f.x, to, bytes(f.g));
   } else {
     asm.x3(Round[f.g] as number, to, a, a, mode);
-    check(t, to, f.g, false, ends);
+    check(t, to, f.g, false, ends, []);
     finishScalar(t, f.x, to, a, f.g);
   }
   t.endSlow(site, ends);
@@ -153,7 +155,7 @@ function convert(t: Translator, f: { x: number; y: number }, op: number, from: n
   const r = vectors.fresh();
   asm.xZero(r);
   asm.x3(op, r, r, a);
-  check(t, r, to, to < from, ends);
+  check(t, r, to, to < from, ends, []);
   vectors.set(f.x, r, bytes(to));
   t.endSlow(site, ends);
 }
@@ -371,5 +373,5 @@ export const emitFp: Handlers<typeof simdFp, Translator, Emit> = {
   FMAXNM: (t, f) => extreme(t, f, Max, X.pand), FMINNM: (t, f) => extreme(t, f, Min, X.por), FNMUL: (t, f) => binary(t, f, Mul, true, true),
   FCSEL: (t, f) => select(t, f),
   FMADD: (t, f) => fused(t, f, [X.fmadd231ss, X.fmadd231sd]), FMSUB: (t, f) => fused(t, f, [X.fnmadd231ss, X.fnmadd231sd]),
-  FNMADD: (t, f) => fused(t, f, [X.fnmsub231ss, X.fnmsub231sd]), FNMSUB: (t, f) => fused(t, f, [X.fmsub231ss, X.fmsub231sd]),
+  FNMADD: (t, f) => fused(t, f, [X.fnmsub231ss, X.fnmsub231sd], true), FNMSUB: (t, f) => fused(t, f, [X.fmsub231ss, X.fmsub231sd], true),
 };

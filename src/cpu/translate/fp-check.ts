@@ -1,5 +1,5 @@
-// src/cpu/translate/fp-check.ts — what the emitters of floating point share: constants, the test of a result for what the
-// interpreter must do (why: emit-fp.ts), scalar results, flags of a comparison.
+// src/cpu/translate/fp-check.ts — what the emitters of floating point share: constants, scalar results, flags of a comparison.
+// The test of a result: nan.ts.
 import { Alu, CC, Reg } from "./assembler.ts";
 import type { Translator } from "./translator.ts";
 import { X } from "./vector-op.ts";
@@ -9,27 +9,26 @@ const { rax, rcx } = Reg;
 export const x0 = 0;
 /** Pairs of instructions for single and double. */
 export type Op = readonly [number, number];
+export const Packed: Readonly<Record<"add" | "sub" | "mul" | "div" | "max" | "min" | "sqrt" | "compare" | "round", Op>> = {
+  add: [X.addps, X.addpd], sub: [X.subps, X.subpd], mul: [X.mulps, X.mulpd], div: [X.divps, X.divpd], max: [X.maxps, X.maxpd], min: [X.minps, X.minpd],
+  sqrt: [X.sqrtps, X.sqrtpd], compare: [X.cmpps, X.cmppd], round: [X.roundps, X.roundpd],
+};
 export const Quiet: Op = [X.ucomiss, X.ucomisd], Signal: Op = [X.comiss, X.comisd];
 
 /** Constants of both formats in all lanes. */
 export const magnitude = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x7fff_ffff : -1, 0x7fff_ffff);
 export const signs = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x8000_0000 | 0 : 0, 0x8000_0000 | 0);
 export const smallestNormal = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x0080_0000 : 0, 0x0010_0000);
+export const infinity = (t: Translator, g: number): number => t.constants.splat(2 + g, g === 0 ? 0x7f80_0000 : 0, 0x7ff0_0000);
 /** 2^power. */
 export const power = (t: Translator, g: number, n: number): number => t.constants.splat(2 + g, g === 0 ? (127 + n) << 23 : 0, (1023 + n) << 20);
 export const bytes = (g: number): number => 4 << g;
 
-/** Jumps out for a result that is a NaN or, where `tiny` results may be inexact, the smallest normal number. Uses xmm0. */
-export function check(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
-  const { asm } = t;
-  if (!tiny) {
-    asm.x2(Quiet[g] as number, r, r);
-    ends.push(asm.jcc(CC.p));
-    return;
-  }
-  asm.x3c(X.andps, x0, r, magnitude(t, g));
-  asm.x2c(Quiet[g] as number, x0, smallestNormal(t, g));
-  ends.push(asm.jcc(CC.e)); // equal or unordered
+/** Jumps out when a lane of a mask is set. */
+export function leaveIfAny(t: Translator, mask: number, ends: number[]): void {
+  t.asm.x2(X.movmskps, rax, mask);
+  t.asm.test(0, rax, rax);
+  ends.push(t.asm.jcc(CC.ne));
 }
 /** All but the low lane of a register becomes zero. */
 export function clearUpper(t: Translator, r: number, g: number): void {

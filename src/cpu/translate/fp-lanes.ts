@@ -3,15 +3,12 @@
 // A 64-bit vector has its half doubled first, so that the upper lanes raise nothing that the lower ones do not.
 import { Ready } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
-import { check, finishScalar, magnitude, power, signs, smallestNormal, type Op } from "./fp-check.ts";
+import { finishScalar, leaveIfAny, magnitude, Packed, power, signs, type Op } from "./fp-check.ts";
 import { finish, pairs, type Emit, type Three, type Two } from "./lanes.ts";
+import { check, checkLanes } from "./nan.ts";
 import type { Translator } from "./translator.ts";
 import { Compare, X } from "./vector-op.ts";
 
-export const Packed: Readonly<Record<"add" | "sub" | "mul" | "div" | "max" | "min" | "sqrt" | "compare" | "round", Op>> = {
-  add: [X.addps, X.addpd], sub: [X.subps, X.subpd], mul: [X.mulps, X.mulpd], div: [X.divps, X.divpd], max: [X.maxps, X.maxpd], min: [X.minps, X.minpd],
-  sqrt: [X.sqrtps, X.sqrtpd], compare: [X.cmpps, X.cmppd], round: [X.roundps, X.roundpd],
-};
 const Scalar: Readonly<Record<"add" | "sub" | "mul" | "max" | "min" | "compare" | "quiet", Op>> = {
   add: [X.addss, X.addsd], sub: [X.subss, X.subsd], mul: [X.mulss, X.mulsd], max: [X.maxss, X.maxsd], min: [X.minss, X.minsd],
   compare: [X.cmpss, X.cmpsd], quiet: [X.ucomiss, X.ucomisd],
@@ -23,28 +20,6 @@ const TO_ZERO = 3, SILENT = 8;
 /** `g` of half precision, where something is for all three. */
 export const HALF = 2;
 
-/** Jumps out when a lane of a mask is set. */
-export function leaveIfAny(t: Translator, mask: number, ends: number[]): void {
-  t.asm.x2(X.movmskps, Reg.rax, mask);
-  t.asm.test(0, Reg.rax, Reg.rax);
-  ends.push(t.asm.jcc(CC.ne));
-}
-/** Jumps out for a lane that is a NaN or, where `tiny`, the smallest normal number. Uses xmm0, xmm1. */
-export function checkLanes(t: Translator, r: number, g: number, tiny: boolean, ends: number[]): void {
-  const { asm } = t;
-  const compare = Packed.compare[g] as number;
-  if (!tiny) asm.x3(compare, 0, r, r, Compare.unordered);
-  else {
-    asm.x3c(X.andps, 0, r, magnitude(t, g));
-    if (asm.avx) asm.x3c(compare, 0, 0, smallestNormal(t, g), Compare.eqOrUnordered);
-    else {
-      asm.x3(compare, 1, r, r, Compare.unordered);
-      asm.x3c(compare, 0, 0, smallestNormal(t, g), Compare.eq);
-      asm.x3(X.por, 0, 0, 1);
-    }
-  }
-  leaveIfAny(t, 0, ends);
-}
 /** Jumps out when a lane of a or b is a NaN. Uses xmm0. */
 function checkOperands(t: Translator, a: number, b: number, g: number, ends: number[]): void {
   t.asm.x3(Packed.compare[g] as number, 0, a, b, Compare.unordered);
@@ -67,7 +42,7 @@ export const fpBinary = (name: "add" | "sub" | "mul" | "div") => (t: Translator,
   const a = operand(t, f.y, f.q, 2), b = operand(t, f.z, f.q, 3);
   const to = t.vectors.fresh();
   t.asm.x3(Packed[name][f.g] as number, to, a, b);
-  checkLanes(t, to, f.g, name === "mul" || name === "div", ends);
+  checkLanes(t, to, f.g, name === "mul" || name === "div", ends, [a, b]);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;
@@ -100,7 +75,7 @@ export const fpPairs = (t: Translator, f: Three): Emit => {
   const to = t.vectors.fresh();
   pairs(t, f.g + 2, a, b, f.q);
   t.asm.x3(Packed.add[f.g] as number, to, 2, 3);
-  checkLanes(t, to, f.g, false, ends);
+  checkLanes(t, to, f.g, false, ends, [2, 3]);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;
@@ -126,7 +101,7 @@ export function fused(t: Translator, f: { readonly q: number; readonly g: number
   const to = t.vectors.fresh();
   t.asm.xMove(to, d);
   t.asm.x3((negate ? FMLS : FMLA)[f.g] as number, to, a, b);
-  checkLanes(t, to, f.g, true, ends);
+  checkLanes(t, to, f.g, true, ends, [a, b, t.vectors.read(f.x, f.q === 0 ? 8 : 16)]); // the upper lanes of the last do not matter
   finish(t, f.q, f.x, to);
 }
 export const fpFused = (negate: boolean) => (t: Translator, f: Three): Emit => {
@@ -173,7 +148,7 @@ export const fpAbsoluteDifference = (t: Translator, f: Three): Emit => {
   const a = operand(t, f.y, f.q, 2), b = operand(t, f.z, f.q, 3);
   const to = t.vectors.fresh();
   t.asm.x3(Packed.sub[f.g] as number, to, a, b);
-  checkLanes(t, to, f.g, false, ends);
+  checkLanes(t, to, f.g, false, ends, [a, b]);
   t.asm.x3c(X.andps, to, to, magnitude(t, f.g));
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
@@ -200,7 +175,7 @@ export const fpSquareRoot = (t: Translator, f: Two): Emit => {
   const a = operand(t, f.y, f.q, 2);
   const to = t.vectors.fresh();
   t.asm.x2(Packed.sqrt[f.g] as number, to, a);
-  checkLanes(t, to, f.g, false, ends);
+  checkLanes(t, to, f.g, false, ends, [a]);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;
@@ -213,7 +188,7 @@ export const fpRound = (mode: number) => (t: Translator, f: Two): Emit => {
   const a = operand(t, f.y, f.q, 2);
   const to = t.vectors.fresh();
   t.asm.x2(Packed.round[f.g] as number, to, a, mode);
-  checkLanes(t, to, f.g, false, ends);
+  checkLanes(t, to, f.g, false, ends, []);
   finish(t, f.q, f.x, to);
   t.endSlow(site, ends);
   return true;
@@ -322,7 +297,7 @@ export const fpLengthen = (t: Translator, f: Two): Emit => {
   }
   const to = t.vectors.fresh();
   asm.x2(X.cvtps2pd, to, a);
-  checkLanes(t, to, 1, false, ends);
+  checkLanes(t, to, 1, false, ends, []);
   t.vectors.set(f.x, to, 16);
   t.endSlow(site, ends);
   return true;
@@ -337,7 +312,7 @@ export const fpNarrow = (t: Translator, f: Two): Emit => {
   const a = t.vectors.read(f.y, 16), d = f.q === 0 ? 0 : t.vectors.read(f.x, 16);
   const to = t.vectors.fresh();
   asm.x2(X.cvtpd2ps, 2, a); // the upper half is zero
-  checkLanes(t, 2, 0, true, ends);
+  checkLanes(t, 2, 0, true, ends, []);
   if (f.q === 0) asm.xMove(to, 2);
   else asm.x3(X.punpcklqdq, to, d, 2);
   t.vectors.set(f.x, to, f.q === 0 ? 8 : 16);
@@ -382,7 +357,7 @@ export const fpScalarAbsoluteDifference = (t: Translator, f: ScalarThree): Emit 
   const a = t.vectors.read(f.y, width(f.g)), b = t.vectors.read(f.z, width(f.g));
   const to = t.vectors.fresh();
   t.asm.x3(Scalar.sub[f.g] as number, to, a, b);
-  check(t, to, f.g, false, ends);
+  check(t, to, f.g, false, ends, [a, b]);
   t.asm.x3c(X.andps, to, to, magnitude(t, f.g));
   finishScalar(t, f.x, to, a, f.g);
   t.endSlow(site, ends);
@@ -400,7 +375,7 @@ export const fpScalarPair = (t: Translator, f: { g: number; x: number; y: number
   const a = lowPair(t, f.y, f.g);
   const to = t.vectors.fresh();
   t.asm.x3(Scalar.add[f.g] as number, to, a, 2);
-  check(t, to, f.g, false, ends);
+  check(t, to, f.g, false, ends, [a, 2]);
   clearScalar(t, f.x, to, f.g);
   t.endSlow(site, ends);
 };
@@ -453,7 +428,7 @@ export const fpByElement = (kind: "mul" | "fmla" | "fmls") => (t: Translator, f:
   if (kind === "mul") {
     const to = t.vectors.fresh();
     t.asm.x3(Packed.mul[f.g] as number, to, a, 3);
-    checkLanes(t, to, f.g, true, ends);
+    checkLanes(t, to, f.g, true, ends, [a, 3]);
     finish(t, f.q, f.x, to);
   } else fused(t, f, a, 3, kind === "fmls", ends);
   t.endSlow(site, ends);
@@ -468,7 +443,7 @@ export const fpScalarByElement = (t: Translator, f: Element): Emit => {
   element(t, f);
   const to = t.vectors.fresh();
   t.asm.x3(Scalar.mul[f.g] as number, to, a, 3);
-  check(t, to, f.g, true, ends);
+  check(t, to, f.g, true, ends, [a, 3]);
   finishScalar(t, f.x, to, a, f.g);
   t.endSlow(site, ends);
   return true;
@@ -483,7 +458,7 @@ export const fpScalarFused = (negate: boolean) => (t: Translator, f: Element): E
   const to = t.vectors.fresh();
   t.asm.xMove(to, d);
   t.asm.x3((negate ? FMLS_S : FMLA_S)[f.g] as number, to, a, 3);
-  check(t, to, f.g, true, ends);
+  check(t, to, f.g, true, ends, [a, 3, d]);
   finishScalar(t, f.x, to, d, f.g);
   t.endSlow(site, ends);
   return true;

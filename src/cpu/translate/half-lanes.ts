@@ -17,9 +17,10 @@
 // what is less than a power of two does not become more by the first.
 import { Ready } from "../state.ts";
 import { Alu, CC, Reg } from "./assembler.ts";
-import { check, compareFlags, power, roundToOdd } from "./fp-check.ts";
-import { checkLanes, fused } from "./fp-lanes.ts";
+import { compareFlags, power, Quiet, roundToOdd } from "./fp-check.ts";
+import { fused } from "./fp-lanes.ts";
 import { element, keepLow, type Emit, type IndexedElement, type Three, type Two } from "./lanes.ts";
+import { check, checkLanes, leaveForDefault } from "./nan.ts";
 import type { Translator } from "./translator.ts";
 import { Compare, WIDE, X, XShift } from "./vector-op.ts";
 
@@ -429,7 +430,7 @@ export const halfTo = (g: 0 | 1) => (t: Translator, f: Pair): Emit => {
   const site = t.slowSite();
   const a = read(t, f.y, 1), to = t.vectors.fresh();
   widen(t, to, a, 1);
-  check(t, to, 0, false, ends);
+  check(t, to, 0, false, ends, []);
   if (g === 1) t.asm.x2(X.cvtps2pd, to, to);
   t.vectors.set(f.x, to, 4 << g);
   t.endSlow(site, ends);
@@ -449,7 +450,13 @@ export const toHalf = (g: 0 | 1) => (t: Translator, f: Pair): Emit => {
     asm.x2(X.cvtpd2ps, 2, 2);
   }
   narrow(t, to, 2, 1);
-  checkHalves(t, to, 1, true, ends);
+  const found: number[] = [];
+  checkHalves(t, to, 1, true, found);
+  t.mend(found[0] as number, leave => {
+    asm.x2(Quiet[g] as number, a, a);
+    leave.push(asm.jcc(CC.np));
+    leaveForDefault(t, leave);
+  });
   set(t, f.x, to, 1);
   t.endSlow(site, ends);
   return true;

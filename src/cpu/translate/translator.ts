@@ -57,7 +57,10 @@ interface Cold {
   readonly back: number;
   /** An access that missed the TLB: tried again when the page can be entered. */
   readonly miss: Miss | undefined;
+  readonly mend: Mend | undefined;
 }
+/** A jump taken for a result that may be mended in generated code; where not, that code jumps out by `leave`. `back` is behind it. */
+interface Mend { readonly end: number; readonly emit: (leave: number[]) => void; readonly back: number }
 /** A jump taken where the TLB missed; `back` is behind it. */
 interface Miss { readonly end: number; readonly el: number; readonly write: boolean; readonly back: number }
 interface Decoded {
@@ -277,8 +280,15 @@ export class Translator {
     this.#marks = undefined;
     return index;
   }
-  #emitCold({ ends, site, spill, reload, ready, back, miss }: Cold): void {
+  #emitCold({ ends, site, spill, reload, ready, back, miss, mend }: Cold): void {
     const { asm } = this;
+    if (mend !== undefined) {
+      const leave: number[] = [];
+      asm.patch(mend.end, asm.at);
+      mend.emit(leave);
+      asm.patch(asm.jmp(), mend.back);
+      for (const end of leave) asm.patch(end, asm.at);
+    }
     if (miss !== undefined) {
       asm.patch(miss.end, asm.at);
       asm.patch(asm.call(), this.#refill[miss.el * 2 + Number(miss.write)] as number);
@@ -548,7 +558,7 @@ export class Translator {
     this.asm.test8(Reg.rbp, disp(Offset.READY), bits);
     const end = this.asm.jcc(CC.e);
     const site = this.sites.add(SiteKind.unready, this.pcLo, this.pcHi, (this.#current as Decoded).word, this.#length - this.#index - 1, 0);
-    this.#cold[this.#colds++] = { ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at, miss: undefined };
+    this.#cold[this.#colds++] = { ends: [end], site, spill: this.vectors.dirty(), reload: undefined, ready: bits, back: this.asm.at, miss: undefined, mend: undefined };
     this.#blockReady |= bits | Ready.simd | (bits === Ready.half ? Ready.fp : 0);
     this.#flagsLive = false;
   }
@@ -560,10 +570,14 @@ export class Translator {
   #spill: number[] | undefined;
   endSlow(site: number, ends: readonly number[]): void {
     this.sites.setResume(site, this.asm.at);
-    this.#cold[this.#colds++] = { ends, site, spill: this.#spill, reload: this.vectors.held(), ready: 0, back: this.asm.at, miss: this.#miss };
+    this.#cold[this.#colds++] = { ends, site, spill: this.#spill, reload: this.vectors.held(), ready: 0, back: this.asm.at, miss: this.#miss, mend: this.#mend };
     this.#miss = undefined;
+    this.#mend = undefined;
   }
   #miss: Miss | undefined;
+  #mend: Mend | undefined;
+  /** The jump `end` goes to code that mends a result, one in an instruction. */
+  mend(end: number, emit: (leave: number[]) => void): void { this.#mend = { end, emit, back: this.asm.at }; }
   /** The jump taken where the TLB missed, one in an instruction: rax is the address, rdx the page of the last byte. */
   missed(end: number, el: number, write: boolean): void {
     if (this.#miss !== undefined) throw new Error("an instruction has one access");

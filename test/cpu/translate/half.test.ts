@@ -1,15 +1,8 @@
 // test/cpu/translate/half.test.ts — arithmetic that generated code does in two steps where Arm has one rounding, in all rounding
 // modes: numbers that are near each other, near the ends of their format, or have few bits, as the interpreter has them.
 import { expect, test } from "bun:test";
-import { encode, type Encoding } from "../../../src/cpu/a64/pattern.ts";
-import { parseFeatures, type Features } from "../../../src/cpu/features.ts";
-import { instructions } from "../../../src/cpu/interpret/instructions.ts";
-import { Offset } from "../../../src/cpu/state.ts";
-import { slot } from "../../../src/cpu/sysreg.ts";
-import { Random } from "../../support/random.ts";
-import { BRK, RAM, machine } from "./mapped.ts";
-
-const CODE = RAM + 0x1000, V = Offset.V / 4;
+import type { Random } from "../../support/random.ts";
+import { differences } from "./arithmetic.ts";
 
 /** A half: no NaN but rarely, its fraction often of few bits. */
 function half(random: Random, base: number): number {
@@ -17,45 +10,17 @@ function half(random: Random, base: number): number {
   const frac = kind === 0 ? 0 : kind === 1 ? 0x3ff : kind === 2 ? 1 << random.below(10) : random.below(1024);
   return (random.below(2) << 15) | (exp << 10) | (exp === 31 && random.below(2) === 0 ? 0 : frac);
 }
-/** Compares what `names` do on registers from `fill`; returns what differs. */
-function differences(names: RegExp, count: number, fill: (random: Random, v: Uint16Array) => void): string[] {
-  const m = machine(parseFeatures("max") as Features), { cpu, engine } = m, { x } = cpu, random = new Random(1);
-  x[slot.CPACR_EL1 / 4] = 3 << 20;
-  const v = new Uint16Array(40 * 8), words = new Int32Array(v.buffer), found: string[] = [];
-  const entries = instructions.filter(e => names.test(e.name));
-  const run = (e: Encoding, fpcr: number, generated: boolean): string => {
-    cpu.engine = generated ? engine : undefined;
-    x.set(words.subarray(0, 16), V);
-    x[Offset.FPCR / 4] = fpcr;
-    x[Offset.FPSR / 4] = 0;
-    m.go(CODE);
-    return `${e.name} ${fpcr.toString(16)}: ${[...x.subarray(V + 4, V + 8), x[Offset.FPSR / 4], x[10]].map(n => ((n as number) >>> 0).toString(16)).join(" ")}`;
-  };
-  for (const e of entries) {
-    m.code(CODE, encode(e, { q: random.below(2), x: 1, y: 2, z: 3, w: 0, d: 5, n: 6, g: 0, r: random.below(4), i: 52 }), BRK);
-    engine.invalidateAll();
-    for (let n = 0; n < count; n++) {
-      fill(random, v);
-      cpu.setX(6, (1 << random.below(18)) + (random.u32() >>> random.below(32)), 0);
-      for (let mode = 0; mode < 4; mode++) {
-        const [ours, theirs] = [run(e, mode << 22, true), run(e, mode << 22, false)];
-        if (ours !== theirs) found.push(`${ours}, by the interpreter ${theirs} from ${[...words.subarray(0, 16)].map(w => (w >>> 0).toString(16)).join(" ")}`);
-      }
-    }
-  }
-  return found;
-}
 const COUNT = Number(process.env["HV_TEST_HALVES"] ?? 30);
 
 test("halves", () => {
-  const found = differences(/(_h$|^FML[AS]L|^FCVT_[sd]h$|^FCVTL_v$)/, COUNT, (random, v) => {
+  const { found } = differences(/(_h$|^FML[AS]L|^FCVT_[sd]h$|^FCVTL_v$)/, COUNT, (random, v) => {
     const base = random.below(32);
     for (let i = 0; i < 32; i++) v[i] = half(random, random.below(2) === 0 ? base : 15 + ((base - 15) >> 1));
   });
   expect(found.slice(0, 3)).toEqual([]);
 });
 test("fused products that are the middle of two halves, and a little more or less", () => {
-  const found = differences(/^(FN?M(ADD|SUB)_h|FML[AS]_(v|ve|se)_h|FCMLA_v_h)$/, 4 * COUNT, (random, v) => {
+  const { found } = differences(/^(FN?M(ADD|SUB)_h|FML[AS]_(v|ve|se)_h|FCMLA_v_h)$/, 4 * COUNT, (random, v) => {
     for (let i = 0; i < 8; i++) {
       const factor = 3 + 2 * random.below(24), other = Math.ceil(2048 / factor) | 1; // odd numbers, with a product of 12 bits
       const bits = (n: number, exp: number): number => {
@@ -71,7 +36,7 @@ test("fused products that are the middle of two halves, and a little more or les
 });
 test("singles and doubles made halves: near halves and the middles of two", () => {
   const value = new DataView(new ArrayBuffer(8));
-  const found = differences(/^FCVT_h[sd]$|^FCVTN_v$/, 20 * COUNT, (random, v) => {
+  const { found } = differences(/^FCVT_h[sd]$|^FCVTN_v$/, 20 * COUNT, (random, v) => {
     const single = random.below(2) === 0;
     for (let i = 0; i < 32; i += 4) {
       const exact = (random.below(2) === 0 ? 1 : -1) * (2048 + random.below(4096)) * 2 ** (random.below(48) - 40);
@@ -84,7 +49,7 @@ test("singles and doubles made halves: near halves and the middles of two", () =
   expect(found.slice(0, 3)).toEqual([]);
 });
 test("BFloat16", () => {
-  const found = differences(/^BF(CVT|DOT|ML|MM)/, 10 * COUNT, (random, v) => {
+  const { found } = differences(/^BF(CVT|DOT|ML|MM)/, 10 * COUNT, (random, v) => {
     const base = random.below(3) === 0 ? random.below(256) : 120 + random.below(16), spread = 1 << random.below(6);
     for (let i = 0; i < 32; i++) {
       const exp = Math.max(0, Math.min(255, base + random.below(spread) - (spread >> 1))), frac = random.below(2) === 0 ? 1 << random.below(7) : random.u32();
