@@ -150,8 +150,8 @@ class Generator {
         words.push((0xd2a0_0000 | (random.below(2) === 0 ? 0 : random.u32() & this.#modes) << 5 | MODES) >>> 0, (0xd51b_4400 | MODES) >>> 0);
         return;
       }
-      if (random.below(8) === 0) { // msr fpsr, xzr
-        words.push(0xd51b_443f);
+      if (random.below(8) === 0) { // movz x28, #flags; msr fpsr, x28
+        words.push((0xd280_0000 | (random.below(2) === 0 ? 0 : random.u32() & 0x9f) << 5 | MODES) >>> 0, (0xd51b_4420 | MODES) >>> 0);
         return;
       }
       const forms = [0xd53b_4200, 0xd51b_4200, 0xd53b_4400, 0xd53b_4420, 0xd53b_d040, 0xd51b_d040, ...(this.#zva ? [0xd50b_7420 | 0] : [])];

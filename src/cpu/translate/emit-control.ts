@@ -4,7 +4,7 @@ import type { branch, system } from "../a64/branch.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
 import { sysregKey, slot } from "../sysreg.ts";
-import { Offset } from "../state.ts";
+import { Offset, Ready } from "../state.ts";
 import { emitAxflag, emitCfinv, emitXaflag } from "./emit-flags.ts";
 import { tlbCheck } from "./emit-memory.ts";
 import { Alu, CC, Reg, Shift } from "./assembler.ts";
@@ -91,6 +91,22 @@ function storage(t: Translator, key: number, write: boolean): number | undefined
 }
 const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
 const DAIF = sysregKey(3, 3, 4, 2, 1);
+const FPCR = sysregKey(3, 3, 4, 4, 0), FPSR = sysregKey(3, 3, 4, 4, 1);
+/** The bits that FPSR has: QC, and of exceptions IDC, IXC, UFC, OFC, DZC, IOC. */
+const FPSR_BITS = 0x0800_009f;
+/** rax = FPSR: what it has in memory, and what MXCSR says was raised since. x86 has a flag for denormals between the first and the others. */
+function status(t: Translator): void {
+  const { asm } = t;
+  t.ready(Ready.fp);
+  asm.stmxcsr(rbp, disp(Offset.MXCSR));
+  asm.load(0, rax, rbp, disp(Offset.MXCSR));
+  asm.mov(0, rcx, rax);
+  asm.aluImm(Alu.and, 0, rax, 1);
+  asm.shift(Shift.shr, 0, rcx, 1);
+  asm.aluImm(Alu.and, 0, rcx, 0x1e);
+  asm.alu(Alu.or, 0, rax, rcx);
+  asm.aluLoad(Alu.or, 0, rax, rbp, disp(Offset.FPSR));
+}
 const DCZID_EL0 = sysregKey(3, 3, 0, 0, 7);
 /** The counters, and what lets EL0 read them: EL0PCTEN, EL0VCTEN of CNTKCTL_EL1. */
 const COUNTERS = new Map([[sysregKey(3, 3, 14, 0, 1), 1], [sysregKey(3, 3, 14, 0, 2), 2]]);
@@ -233,6 +249,17 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       t.put(f.t, rax);
       return true;
     }
+    if (key === FPCR) {
+      t.ready(Ready.simd);
+      t.asm.load(0, rax, rbp, disp(Offset.FPCR));
+      t.put(f.t, rax);
+      return true;
+    }
+    if (key === FPSR) {
+      status(t);
+      t.put(f.t, rax);
+      return true;
+    }
     const enable = COUNTERS.get(key);
     if (enable !== undefined && t.hasCounter) {
       const ends: number[] = [];
@@ -267,6 +294,14 @@ export const emitSystem: Handlers<typeof system, Translator, Emit> = {
       t.asm.aluImm(Alu.and, 0, rax, 0x3c0);
       t.asm.store(0, rbp, disp(Offset.DAIF), rax);
       lookForInterrupts(t);
+      return true;
+    }
+    if (key === FPSR) { // what was raised before is forgotten
+      t.ready(Ready.fp);
+      t.asm.mov(0, rax, t.get(f.t, rax));
+      t.asm.aluImm(Alu.and, 0, rax, FPSR_BITS);
+      t.asm.store(0, rbp, disp(Offset.FPSR), rax);
+      t.asm.ldmxcsr(rbp, disp(Offset.READY_MXCSR));
       return true;
     }
     const at = storage(t, key, true);

@@ -71,7 +71,7 @@ const LD2 = 0x4c40_8c00 | (1 << 5) | 4; // ld2 {v4.2d, v5.2d}, [x1]
 const ST2 = 0x4c00_8c00 | (1 << 5) | 4;
 const NOP = 0xd503_201f;
 const ONE = 0x3ff0_0000_0000_0000n, TWO = 0x4000_0000_0000_0000n;
-const MSR_FPCR_X2 = 0xd51b_4402, MRS_FPSR_X3 = 0xd53b_4423, MSR_CPACR_X2 = 0xd518_1042;
+const MSR_FPCR_X2 = 0xd51b_4402, MRS_FPSR_X3 = 0xd53b_4423, MRS_FPSR_X4 = 0xd53b_4424, MRS_FPSR_X5 = 0xd53b_4425, MRS_FPCR_X6 = 0xd53b_4406, MSR_FPSR_X2 = 0xd51b_4422, MSR_CPACR_X2 = 0xd518_1042;
 
 test("registers written before an abort are in the state, those behind it untouched", () => {
   const m = machine();
@@ -156,6 +156,27 @@ test("flags that generated code raised are in FPSR when it is read", () => {
   m.run(fp("FADD", 3, 0, 0), MRS_FPSR_X3);
   expect(m.cpu.x[6]).toBe(0);
   expect(m.v(3)).toEqual([TWO, 0n]);
+});
+
+test("FPCR and FPSR are read, and FPSR is written, without leaving generated code; trapped they are not", () => {
+  const m = machine();
+  m.setV(0, ONE, 0n);
+  m.setV(1, 0n, 0n);
+  m.setV(2, 0x4008_0000_0000_0000n, 0n); // 3
+  m.cpu.x[Offset.FPCR / 4] = 1 << 22;
+  m.cpu.setX(2, 0x0800_0081 | 0x60, 0); // of these bits two are RES0
+  m.run(NOP);
+  const before = m.engine.exits;
+  m.run(fp("FDIV", 3, 0, 1), MRS_FPSR_X3, MSR_FPSR_X2, MRS_FPSR_X4, fp("FDIV", 3, 0, 2), MRS_FPSR_X5, MRS_FPCR_X6);
+  expect(m.engine.exits - before).toBe(1); // its end
+  expect([6, 8, 10, 12].map(i => m.cpu.x[i])).toEqual([0x02, 0x0800_0081, 0x0800_0091, 1 << 22]);
+  expect(m.cpu.x[Offset.FPSR / 4]).toBe(0x0800_0091);
+  m.cpu.x[slot.CPACR_EL1 / 4] = 0;
+  for (const one of [MRS_FPCR_X6, MRS_FPSR_X3, MSR_FPSR_X2]) {
+    m.run(NOP, one);
+    expect(m.cpu.x[slot.ELR_EL1 / 4]).toBe(CODE + 4);
+    expect((m.cpu.x[slot.ESR_EL1 / 4] as number) >>> 26).toBe(7);
+  }
 });
 
 test("a result that rounds up to the smallest normal number has underflowed", () => {
