@@ -3,13 +3,14 @@
 // Spec: ARM DDI 0487, shared/functions/float FPProcessNaNs, FPMulAdd; Intel SDM vol. 1, 4.8.3.5 and table 4-7.
 //
 // Both architectures give an operand that is a NaN as a quiet one with its sign. An invalid operation makes the default NaN, whose sign is
-// set on x86 and clear on Arm. Of two NaNs Arm takes a signalling one first: these go to the interpreter, and all with FPCR.DN.
+// set on x86 and clear on Arm. Of two NaNs x86 takes the first; Arm does, too, unless the second alone is signalling: these go to the
+// interpreter, and all with FPCR.DN.
 // Flags: x86 has raised invalid where Arm does; what is compared here raises it for signalling NaNs alone.
 import { Offset } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
 import { infinity, leaveIfAny, magnitude, Packed, Quiet, signs, smallestNormal, x0 } from "./fp-check.ts";
 import { disp, type Translator } from "./translator.ts";
-import { Compare, X } from "./vector-op.ts";
+import { Compare, X, XShift } from "./vector-op.ts";
 
 /**
  * Registers with what a result was made of, unchanged: one or two; three of a fused a * b + c, where c was not negated; none where only
@@ -18,6 +19,9 @@ import { Compare, X } from "./vector-op.ts";
 export type Operands = readonly number[];
 /** FPCR.DN: bit 25. */
 const DN = { byte: 3, bit: 2 } as const;
+/** The bit that a quiet NaN has. */
+const QUIET = [22, 51] as const;
+const { rbp, rcx } = Reg;
 const x1 = 1;
 
 /** Jumps out for a result that is a NaN or, where `tiny` results may be inexact, the smallest normal number. Uses xmm0. Given its operands, a NaN may do without the interpreter. */
@@ -52,7 +56,7 @@ export function checkLanes(t: Translator, r: number, g: number, tiny: boolean, e
 }
 /** Jumps out where NaNs are to be the default NaN. */
 export function leaveForDefault(t: Translator, leave: number[]): void {
-  t.asm.test8(Reg.rbp, disp(Offset.FPCR) + DN.byte, DN.bit);
+  t.asm.test8(rbp, disp(Offset.FPCR) + DN.byte, DN.bit);
   leave.push(t.asm.jcc(CC.ne));
 }
 
@@ -83,7 +87,10 @@ function mend(t: Translator, r: number, g: number, tiny: boolean, [a, b, c]: Ope
       asm.x2(quiet, operand, operand);
       done.push(asm.jcc(CC.np)); // the other one alone
     }
-    leave.push(asm.jmp());
+    asm.x2(X.movdStore, b, rcx, -1, g);
+    asm.bitTest(g, rcx, QUIET[g] as number);
+    leave.push(asm.jcc(CC.ae));
+    done.push(asm.jmp());
     asm.patch(invalid, asm.at);
   }
   asm.x3c(X.xorps, r, r, g === 0 ? t.constants.words(0x8000_0000, 0, 0, 0) : t.constants.words(0, 0x8000_0000, 0, 0));
@@ -113,7 +120,10 @@ function mendLanes(t: Translator, r: number, g: number, tiny: boolean, [a, b, c]
     asm.x3(compare, x0, a, a, Compare.unordered);
     asm.x3(compare, x1, b, b, Compare.unordered);
     asm.x3(X.andps, x0, x0, x1);
-    leaveIfAny(t, x0, leave);
+    asm.xShift(g === 0 ? XShift.pslld : XShift.psllq, x1, b, g === 0 ? 31 - QUIET[0] : 63 - QUIET[1]);
+    asm.x3(X.pandn, x1, x1, x0);
+    asm.x3c(X.andps, x1, x1, signs(t, g));
+    leaveIfAny(t, x1, leave);
     asm.x3(compare, x1, a, b, Compare.unordered);
   }
   asm.x3(compare, x0, r, r, Compare.unordered);
