@@ -335,7 +335,7 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
   // Whose turn it is keeps it while the machine serves its exit: an interrupt's handler has several, and is not to wait for all others
   // each time. If that takes longer, others run meanwhile, but not for long.
   let alive = served.length, seen = NaN, holder = 0, left = 0, visitor = 0, spins = 0;
-  while (alive > 0) {
+  for (;;) {
     const rings = Atomics.load(rung, 0);
     if (rings !== seen) {
       seen = rings;
@@ -346,6 +346,7 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
         finish(one);
         if (command === Command.destroy) alive--;
       }
+      if (alive === 0) return;
     }
     const held = left > 0, ready = held && runs(holder);
     if (held && !ready && spins++ < SPINS) continue;
@@ -359,9 +360,10 @@ export function serveVcpus(all: readonly { readonly mailbox: SharedArrayBuffer; 
       left = TURN;
     } else if (!ready) visitor = next;
     const one = served[next] as Served, { vcpu } = one, lone = after(next) === next, before = vcpu.instructions;
-    const over = served.length === 1 ? turn(one) : turn(one, turns?.end(served.length), lone ? LONE_TURN : next === holder ? left : VISIT);
+    const over = served.length === 1 ? turn(one) : turn(one, turns?.end(served.length), next !== holder ? VISIT : lone ? LONE_TURN : left);
     turns?.over();
-    if (next === holder) {
+    if (next !== holder) left -= VISIT; // it may be off for good
+    else {
       spins = 0;
       left = !over || vcpu.exit.kind === "wfi" ? 0 : lone ? TURN : left - (vcpu.instructions - before) - EXIT_CHARGE;
     }
