@@ -6,6 +6,10 @@ const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
 const PROT_ALL = 7;
 const MAP_PRIVATE_ANONYMOUS = process.platform === "darwin" ? 0x1002 : 0x22;
 
+/** Of the host. Linux gives them to who asks: code is spread over megabytes. */
+const LARGE_PAGE = 0x20_0000;
+const MADV_HUGEPAGE = process.platform === "linux" ? 14 : undefined;
+
 /** The processor that generated code must be for: "x64", "arm64". */
 export const HOST: string = process.arch;
 
@@ -21,10 +25,13 @@ export class CodeMemory {
     this.view = new DataView(buffer);
   }
   static allocate(size: number): CodeMemory | undefined {
-    const libc = dlopen(LIBC, { mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" } }).symbols;
-    const at = libc.mmap(null, size, PROT_ALL, MAP_PRIVATE_ANONYMOUS, -1, 0);
-    if (at === null || Number(at) > 2 ** 52 || Number(at) < 0) return undefined;
-    return new CodeMemory(Number(at), size);
+    const libc = dlopen(LIBC, { mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "u64"], returns: "ptr" }, madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } }).symbols;
+    const slack = size < LARGE_PAGE ? 0 : LARGE_PAGE;
+    const at = Number(libc.mmap(null, size + slack, PROT_ALL, MAP_PRIVATE_ANONYMOUS, -1, 0));
+    if (at === 0 || at > 2 ** 52 || at < 0) return undefined;
+    const pointer = slack === 0 ? at : Math.ceil(at / LARGE_PAGE) * LARGE_PAGE;
+    if (MADV_HUGEPAGE !== undefined && slack !== 0) libc.madvise(pointer as Pointer, size, MADV_HUGEPAGE); // a kernel without them says no
+    return new CodeMemory(pointer, size);
   }
   /** A function at `offset` that takes one address and returns an i32. */
   entry(offset: number): (argument: number) => number {

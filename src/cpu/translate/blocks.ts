@@ -5,7 +5,8 @@ import { NativeMemory } from "../../../ffi/memory.ts";
 /** log2 of the number of blocks. */
 const BITS = 20;
 const MAX = 2 ** BITS;
-const HASH_BITS = BITS + 1;
+/** The hash table grows from this: all of one that is never filled would be touched. */
+const FIRST_HASH_BITS = 14;
 /** Chains of blocks by virtual page. */
 const VIRTUAL_HEADS = 2 ** 16;
 const DEAD = -1;
@@ -33,12 +34,12 @@ export class BlockTable {
   #ram = new Map<number, number>();
   /** By virtual page, folded: number of the first block + 1. */
   readonly #virtual = column(VIRTUAL_HEADS);
-  /** By key: number of the block + 1, with linear probing; FREED where one has died. */
-  readonly #hash = column(2 ** HASH_BITS);
+  /** By key: number of the block + 1, with linear probing; FREED where one has died. Less than half of it is in use. */
+  #hash = new Int32Array(2 ** FIRST_HASH_BITS);
+  #hashBits = FIRST_HASH_BITS;
   count = 0;
 
-  /** Two places are kept free so that a search always ends. */
-  get full(): boolean { return this.count > MAX - 2; }
+  get full(): boolean { return this.count === MAX; }
   alive(block: number): boolean { return this.key[block] !== DEAD; }
 
   /** The block with this key, or -1. */
@@ -47,14 +48,28 @@ export class BlockTable {
     return at < 0 ? -1 : (this.#hash[at] as number) - 1;
   }
   #place(key: number): number {
-    for (let at = hash(key); ; at = (at + 1) & (2 ** HASH_BITS - 1)) {
-      const there = this.#hash[at] as number;
+    const hash = this.#hash, last = hash.length - 1;
+    for (let at = this.#first(key); ; at = (at + 1) & last) {
+      const there = hash[at] as number;
       if (there === 0) return -1;
       if (there !== FREED && this.key[there - 1] === key) return at;
     }
   }
+  #first(key: number): number { return Math.imul(key, 0x9e37_79b1) >>> (32 - this.#hashBits); }
+  #enter(block: number): void {
+    const hash = this.#hash, last = hash.length - 1;
+    let at = this.#first(this.key[block] as number);
+    while ((hash[at] as number) > 0) at = (at + 1) & last;
+    hash[at] = block + 1;
+  }
+  /** Twice the size, the dead left out. */
+  #grow(): void {
+    this.#hash = new Int32Array(2 ** ++this.#hashBits);
+    for (let block = 0; block < this.count; block++) if (this.alive(block)) this.#enter(block);
+  }
   /** Enters a block. There must be none with this key. */
   add(key: number, lo: number, hi: number, start: number, words: number, length: number, looked: number): number {
+    if (2 * this.count >= this.#hash.length) this.#grow();
     const block = this.count++;
     this.key[block] = key;
     this.lo[block] = lo;
@@ -72,9 +87,7 @@ export class BlockTable {
       this.#nextInVirtual[block] = (this.#virtual[virtual] as number) - 1;
       this.#virtual[virtual] = block + 1;
     }
-    let at = hash(key);
-    while ((this.#hash[at] as number) > 0) at = (at + 1) & (2 ** HASH_BITS - 1);
-    this.#hash[at] = block + 1;
+    this.#enter(block);
     return block;
   }
   /** Marks a block as dead: it is found no longer. */
@@ -127,5 +140,4 @@ export class BlockTable {
 
 /** Memory is touched as a column fills. */
 function column(rows: number = MAX): Int32Array { return new Int32Array(NativeMemory.allocate(rows * 4).window(0)); }
-const hash = (key: number): number => Math.imul(key, 0x9e37_79b1) >>> (32 - HASH_BITS);
 const virtualHead = (lo: number, hi: number): number => ((lo >>> 12) ^ (hi << 4)) & (VIRTUAL_HEADS - 1);
