@@ -421,15 +421,13 @@ export class Machine {
   }
   /** Fires what is due; returns the next due time. */
   #fireAlarms(): number | undefined {
-    let next: number | undefined;
     for (const timer of this.#alarms) {
-      if (timer.due === undefined) continue;
-      if (timer.due <= this.#clock.ticks()) {
-        timer.due = undefined;
-        timer.fire();
-      }
-      if (timer.due !== undefined && (next === undefined || timer.due < next)) next = timer.due;
+      if (timer.due === undefined || timer.due > this.#clock.ticks()) continue;
+      timer.due = undefined;
+      timer.fire();
     }
+    let next: number | undefined; // looked for behind them all: one that fires may set any other
+    for (const { due } of this.#alarms) if (due !== undefined && (next === undefined || due < next)) next = due;
     return next;
   }
 

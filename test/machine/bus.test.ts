@@ -80,6 +80,24 @@ describe("the board", () => {
     expect([bus.read(virtioSlots[1]!.base - 4, 8), bus.write(virtioSlots[1]!.base - 1, 2, 0, 0)]).toEqual([undefined, false]);
     destroy();
   });
+  test("wakes for an alarm that another alarm has set", () => {
+    const clock = new HandClock(), vm = createSoftwareVm(clock), waits: (number | undefined)[] = [];
+    const machine: Machine = new Machine(vm, clock, {
+      output: () => {}, inputWanted: () => {}, poll: () => {}, random: into => into.fill(1),
+      wait: deadline => {
+        waits.push(deadline);
+        clock.now = deadline ?? 1000;
+      },
+    }, { cpus: 1, ramSize: 0x10_0000 });
+    machine.reset(0x4000_0000, 0);
+    machine.ram.write(0x4000_0000, Uint8Array.of(0x7f, 0x20, 0x03, 0xd5)); // wfi
+    const first = machine.alarm(() => machine.stop({ kind: "paused" })), second = machine.alarm(() => first.set(110)), last = machine.alarm(() => {});
+    second.set(100);
+    last.set(500);
+    expect(machine.run()).toEqual({ kind: "paused" });
+    expect(waits).toEqual([100, 110]);
+    vm.destroy();
+  });
   test.each([[1, 11], [2, 12], [8, 13]])("with %d cores takes any access, of any size, anywhere near a device (seed %d)", (cpus, seed) => {
     const { machine, clock, destroy } = make(cpus);
     const random = new Random(seed), { bus } = machine;
