@@ -5,7 +5,7 @@
 // message each way. A vCPU that is in the guest is brought out before anything else is asked of it.
 import { Exit, type ExitKind, type TimerName } from "../cpu/exit.ts";
 import type { Registers, Vcpu } from "./backend.ts";
-import { EXIT_CHARGE, TURN } from "./turns.ts";
+import { EXIT_CHARGE, TURN } from "../turns.ts";
 
 /** i32 words of the mailbox. */
 const W = {

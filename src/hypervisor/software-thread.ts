@@ -17,7 +17,7 @@ import { Engine } from "../cpu/translate/engine.ts";
 import { HostClock } from "./host-clock.ts";
 import { RemoteVcpu, serveVcpus, type OwnedVcpu } from "./mailbox.ts";
 import { SoftwareVcpu } from "./software-vcpu.ts";
-import { turnEnd } from "./turns.ts";
+import { turnEnd } from "../turns.ts";
 
 /** Which thread runs a core; 0: the machine's. */
 export const threadOf = (core: number, threads: number): number => core % threads;

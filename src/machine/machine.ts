@@ -18,7 +18,7 @@ import { Pl061 } from "../../devices/pl061.ts";
 import type { VirtioDevice } from "../../devices/virtio/device.ts";
 import { EmptySlot, VirtioMmio } from "../../devices/virtio/mmio.ts";
 import type { ConcurrentVcpu, Exit, TimerName, Vcpu, Vm } from "../hypervisor/backend.ts";
-import { EXIT_CHARGE, TURN, turnEnd } from "../hypervisor/turns.ts";
+import { EXIT_CHARGE, TURN, turnEnd } from "../turns.ts";
 import { Bus } from "./bus.ts";
 import type { BoardDescription } from "./devicetree.ts";
 import { serveIcc, serveSysreg } from "./machine-registers.ts";

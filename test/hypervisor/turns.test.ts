@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { Exit, type ExitKind } from "../../src/cpu/exit.ts";
 import { RemoteVcpu, serveVcpus, type OwnedVcpu } from "../../src/hypervisor/mailbox.ts";
-import { TURN } from "../../src/hypervisor/turns.ts";
+import { TURN } from "../../src/turns.ts";
 
 /** The command word of a mailbox, and the command that ends a vCPU. */
 const COMMAND = 0, DESTROY = 7;

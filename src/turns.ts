@@ -1,5 +1,5 @@
-// src/hypervisor/turns.ts — how cores that share a thread take turns: the machine's thread (machine/machine.ts), and others (mailbox.ts).
-import type { Clock } from "../../devices/device.ts";
+// src/turns.ts — how cores that share a thread take turns: the machine's thread (machine/machine.ts), and others (hypervisor/mailbox.ts).
+import type { Clock } from "../devices/device.ts";
 
 /** Instructions a core runs before the next one has its turn. */
 export const TURN = 20_000;
