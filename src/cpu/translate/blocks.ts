@@ -28,6 +28,8 @@ export class BlockTable {
   /** First of the link sites that jump here, from the same page and from others; -1: none. */
   readonly incoming: Int32Array = column();
   readonly incomingFar: Int32Array = column();
+  /** What a block depends on of the words of its page: the first << 16, how many << 1, and 1 where others beyond them decided which flags are kept; DEAD. */
+  readonly #span = column();
   /** The next block made from the same RAM page, for the same virtual page; -1: the last. */
   readonly #nextInRam = column();
   readonly #nextInVirtual = column();
@@ -78,6 +80,7 @@ export class BlockTable {
     this.words[block] = words;
     this.length[block] = length;
     this.looked[block] = looked;
+    this.#span[block] = ((lo & 4095) >>> 2) << 16 | length << 1 | (looked > 0 ? 1 : 0);
     this.incoming[block] = -1;
     this.incomingFar[block] = -1;
     const ram = Math.floor(key / 2048), virtual = virtualHead(lo, hi);
@@ -94,27 +97,37 @@ export class BlockTable {
   kill(block: number): void {
     this.#hash[this.#place(this.key[block] as number)] = FREED;
     this.key[block] = DEAD;
+    this.#span[block] = DEAD;
   }
 
-  /** The first living block of a RAM page; -1: there is none. Dead ones are taken out of the chain by whoever walks over them. */
-  firstInRam(page: number): number {
-    const head = this.#ram.get(page) ?? -1;
-    const first = this.#living(this.#nextInRam, head);
-    if (first !== head) this.#ram.set(page, first);
-    return first;
+  /**
+   * The next living block behind `before` (-1: the first) of a RAM page that may depend on its words from `from` to before `to`; -1: none.
+   * Dead ones are taken out of the chain by whoever walks over them.
+   */
+  dependent(page: number, before: number, from: number, to: number): number {
+    const next = this.#nextInRam;
+    let last = before, block = before < 0 ? this.#ram.get(page) ?? -1 : next[before] as number;
+    while (block >= 0) {
+      const span = this.#span[block] as number, first = span >>> 16, after = next[block] as number;
+      if (span !== DEAD) {
+        if ((span & 1) !== 0 || (first < to && first + ((span >>> 1) & 0x7fff) > from)) return block;
+        last = block;
+      } else if (last < 0) this.#ram.set(page, after);
+      else next[last] = after;
+      block = after;
+    }
+    return -1;
   }
-  /** The next one. */
-  nextInRam(block: number): number { return (this.#nextInRam[block] = this.#living(this.#nextInRam, this.#nextInRam[block] as number)); }
-  /** The same for the virtual page of an address: blocks of EL1. */
+  /** The first living block of EL1 for the virtual page of an address; -1: there is none. */
   firstInVirtual(lo: number, hi: number): number {
     const head = virtualHead(lo, hi);
-    const first = this.#living(this.#nextInVirtual, (this.#virtual[head] as number) - 1);
+    const first = this.#living((this.#virtual[head] as number) - 1);
     this.#virtual[head] = first + 1;
     return this.#inPage(first, lo, hi);
   }
   nextInVirtual(block: number): number { return this.#inPage(this.#following(block), this.lo[block] as number, this.hi[block] as number); }
   #following(block: number): number {
-    return (this.#nextInVirtual[block] = this.#living(this.#nextInVirtual, this.#nextInVirtual[block] as number));
+    return (this.#nextInVirtual[block] = this.#living(this.#nextInVirtual[block] as number));
   }
   /** `block` or the first one behind it in the chain that lies in the page of an address, whatever its tag. */
   #inPage(block: number, lo: number, hi: number): number {
@@ -124,8 +137,8 @@ export class BlockTable {
   /** RAM pages that blocks were made from. */
   ramPages(): Iterable<number> { return this.#ram.keys(); }
 
-  #living(chain: Int32Array, block: number): number {
-    while (block >= 0 && this.key[block] === DEAD) block = chain[block] as number;
+  #living(block: number): number {
+    while (block >= 0 && this.key[block] === DEAD) block = this.#nextInVirtual[block] as number;
     return block;
   }
 

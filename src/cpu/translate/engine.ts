@@ -564,7 +564,7 @@ export class Engine {
     const from = (offset & 4095 & -64) >>> 2;
     const words = this.#cpu.memory.words[ramPage >>> 19] as Int32Array;
     const base = (ramPage & 0x7ffff) * 1024;
-    for (let block = blocks.firstInRam(ramPage); block >= 0; block = blocks.nextInRam(block)) {
+    for (let block = -1; (block = blocks.dependent(ramPage, block, from, from + 16)) >= 0;) {
       const first = ((blocks.lo[block] as number) & 4095) >>> 2;
       const length = blocks.length[block] as number, made = blocks.words[block] as number;
       let changed = false;
