@@ -560,28 +560,30 @@ export class Engine {
   }
   /** The instruction cache was told to look at one line (64 bytes) of RAM again. */
   invalidateLine(ramPage: number, offset: number): void {
-    const blocks = this.#blocks;
     const from = (offset & 4095 & -64) >>> 2;
+    this.#lookAgain(ramPage, from, from + 16);
+  }
+  /** The whole instruction cache was invalidated. */
+  invalidateAll(): void { for (const page of this.#blocks.ramPages()) this.#lookAgain(page, 0, 1024); }
+  /** Drops the blocks of a RAM page that depend on a word from `from` to before `to` that has changed. */
+  #lookAgain(ramPage: number, from: number, to: number): void {
+    const blocks = this.#blocks, pool = this.#pool;
     const words = this.#cpu.memory.words[ramPage >>> 19] as Int32Array;
     const base = (ramPage & 0x7ffff) * 1024;
-    for (let block = -1; (block = blocks.dependent(ramPage, block, from, from + 16)) >= 0;) {
+    for (let block = -1; (block = blocks.dependent(ramPage, block, from, to)) >= 0;) {
       const first = ((blocks.lo[block] as number) & 4095) >>> 2;
       const length = blocks.length[block] as number, made = blocks.words[block] as number;
       let changed = false;
-      for (let i = Math.max(first, from); !changed && i < Math.min(first + length, from + 16); i++) {
-        changed = words[base + i] !== this.#pool[made + i - first];
+      for (let i = Math.max(first, from); !changed && i < Math.min(first + length, to); i++) {
+        changed = words[base + i] !== pool[made + i - first];
       }
       const beyond = made + length, looked = blocks.looked[block] as number;
       for (let i = beyond; !changed && i < beyond + looked; i += 2) {
-        const at = this.#pool[i] as number;
-        changed = at >= from && at < from + 16 && words[base + at] !== this.#pool[i + 1];
+        const at = pool[i] as number;
+        changed = at >= from && at < to && words[base + at] !== pool[i + 1];
       }
       if (changed) this.#drop(block);
     }
-  }
-  /** The whole instruction cache was invalidated. */
-  invalidateAll(): void {
-    for (const page of this.#blocks.ramPages()) for (let line = 0; line < 4096; line += 64) this.invalidateLine(page, line);
   }
   /** Forgets everything. */
   wipe(): void {
