@@ -12,7 +12,7 @@ const big = (cpu: Cpu, word: number): bigint =>
   (BigInt((cpu.x[word + 1] as number) >>> 0) << 32n) | BigInt((cpu.x[word] as number) >>> 0);
 
 /** Of so many instructions the interpreter leaves garbage with one. */
-const CHURNING = 512;
+const CHURNING = 128;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class SoftwareVcpu implements Vcpu {
