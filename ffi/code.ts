@@ -1,14 +1,11 @@
 // ffi/code.ts — executable memory, and calling into it. Spec: mmap(2). Hosts may refuse memory that is writable and
 // executable at once; `allocate` then returns undefined and the caller does without generated code.
 import { CFunction, dlopen, toArrayBuffer, type Pointer } from "bun:ffi";
+import { LARGE_PAGE, MADV_HUGEPAGE } from "./memory.ts";
 
 const LIBC = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
 const PROT_ALL = 7;
 const MAP_PRIVATE_ANONYMOUS = process.platform === "darwin" ? 0x1002 : 0x22;
-
-/** Of the host. Linux gives them to who asks: code is spread over megabytes. */
-const LARGE_PAGE = 0x20_0000;
-const MADV_HUGEPAGE = process.platform === "linux" ? 14 : undefined;
 
 /** The processor that generated code must be for: "x64", "arm64". */
 export const HOST: string = process.arch;
@@ -30,7 +27,7 @@ export class CodeMemory {
     const at = Number(libc.mmap(null, size + slack, PROT_ALL, MAP_PRIVATE_ANONYMOUS, -1, 0));
     if (at === 0 || at > 2 ** 52 || at < 0) return undefined;
     const pointer = slack === 0 ? at : Math.ceil(at / LARGE_PAGE) * LARGE_PAGE;
-    if (MADV_HUGEPAGE !== undefined && slack !== 0) libc.madvise(pointer as Pointer, size, MADV_HUGEPAGE); // a kernel without them says no
+    if (MADV_HUGEPAGE !== undefined && slack !== 0) libc.madvise(pointer as Pointer, size, MADV_HUGEPAGE); // code is spread over megabytes; a kernel without large pages says no
     return new CodeMemory(pointer, size);
   }
   /** A function at `offset` that takes one address and returns an i32. */

@@ -15,12 +15,12 @@ const MAP_NORESERVE = process.platform === "darwin" ? 0x40 : 0x4000;
 const NOT_NEEDED = process.platform === "darwin" ? 7 : 4;
 
 /** Linux alone. */
-const MADV_HUGEPAGE = process.platform === "linux" ? 14 : undefined;
+export const MADV_HUGEPAGE: number | undefined = process.platform === "linux" ? 14 : undefined;
 
 /** The largest page of any host: hypervisors map whole pages. */
 const ALIGNMENT = 0x4000;
 /** What a large page of the host covers: a guest's large pages are the host's where both begin together. */
-const LARGE_PAGE = 0x20_0000;
+export const LARGE_PAGE = 0x20_0000;
 /** The largest span one view covers: indexes stay below 2^31, where typed arrays are fast. */
 export const WINDOW: number = 2 ** 31;
 

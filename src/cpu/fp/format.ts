@@ -7,6 +7,8 @@
 export const Fpcr = { AHP: 0x0400_0000, DN: 0x0200_0000, FZ: 0x0100_0000, FZ16: 0x0008_0000, RMODE: 0x00c0_0000, RMODE_SHIFT: 22 } as const;
 /** FPSR cumulative flags: invalid, divide by zero, overflow, underflow, inexact, input denormal; and saturation. */
 export const Fpsr = { IOC: 0x01, DZC: 0x02, OFC: 0x04, UFC: 0x08, IXC: 0x10, IDC: 0x80, QC: 0x0800_0000 } as const;
+/** All of them: what can be written to FPSR. */
+export const FPSR_BITS: number = Object.values(Fpsr).reduce<number>((all, bit) => all | bit, 0);
 /** Rounding modes: FPCR.RMode's four, then those that only instructions name; of the last two one never overflows to infinity. */
 export const Rounding = { EVEN: 0, UP: 1, DOWN: 2, ZERO: 3, AWAY: 4, ODD: 5, ODD_INFINITE: 6 } as const;
 

@@ -1,6 +1,7 @@
 // src/cpu/interpret/sysreg-access.ts — what reading and writing the "special" rows of sysreg.ts does.
 // Spec: ARM DDI 0487, D19.2 (registers), D12 (generic timer). A read leaves its value in cpu.lo and cpu.hi.
 // Codes: Next when done; Jump when an exception was taken instead, or (after advance) when the loop must look around.
+import { FPSR_BITS } from "../fp/format.ts";
 import { affinityOf } from "../../units.ts";
 import { ZR } from "../a64/pattern.ts";
 import { slot, type SpecialName } from "../sysreg.ts";
@@ -238,11 +239,11 @@ export const specials: { readonly [K in SpecialName]: Special } = {
       return Next;
     },
   },
-  FPSR: { // QC, IDC, IXC, UFC, OFC, DZC, IOC
+  FPSR: {
     read: cpu => (cpu.fpTrapped() ? cpu.trapFp() : value(cpu, cpu.x[word(Offset.FPSR)] as number)),
     write: (cpu, lo) => {
       if (cpu.fpTrapped()) return cpu.trapFp();
-      cpu.x[word(Offset.FPSR)] = lo & 0x0800_009f;
+      cpu.x[word(Offset.FPSR)] = lo & FPSR_BITS;
       return Next;
     },
   },

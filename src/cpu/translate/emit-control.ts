@@ -1,9 +1,10 @@
 // src/cpu/translate/emit-control.ts — x86-64 for the encodings of a64/branch.ts: branches, and the system instructions
-// that need no thought (hints, barriers, thread pointers, cache maintenance by EL1, DC ZVA).
+// that need no thought (hints, barriers, thread pointers, FPCR and FPSR, cache maintenance by EL1, DC ZVA). Left out: writing FPCR, which changes what a block relies on.
 import type { branch, system } from "../a64/branch.ts";
 import { ZR, type Handlers } from "../a64/pattern.ts";
 import { Word } from "../mmu/tlb.ts";
 import { sysregKey, slot } from "../sysreg.ts";
+import { FPSR_BITS } from "../fp/format.ts";
 import { Offset, Ready } from "../state.ts";
 import { emitAxflag, emitCfinv, emitXaflag } from "./emit-flags.ts";
 import { tlbCheck } from "./emit-memory.ts";
@@ -92,8 +93,6 @@ function storage(t: Translator, key: number, write: boolean): number | undefined
 const SP_EL0 = sysregKey(3, 0, 4, 1, 0);
 const DAIF = sysregKey(3, 3, 4, 2, 1);
 const FPCR = sysregKey(3, 3, 4, 4, 0), FPSR = sysregKey(3, 3, 4, 4, 1);
-/** The bits that FPSR has: QC, and of exceptions IDC, IXC, UFC, OFC, DZC, IOC. */
-const FPSR_BITS = 0x0800_009f;
 /** rax = FPSR: what it has in memory, and what MXCSR says was raised since. x86 has a flag for denormals between the first and the others. */
 function status(t: Translator): void {
   const { asm } = t;

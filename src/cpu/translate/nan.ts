@@ -6,6 +6,8 @@
 // set on x86 and clear on Arm. Of two NaNs x86 takes the first; Arm does, too, unless the second alone is signalling: these go to the
 // interpreter, and all with FPCR.DN.
 // Flags: x86 has raised invalid where Arm does; what is compared here raises it for signalling NaNs alone.
+// Left out: of a fused sum all but an invalid operation and an addend that is the only NaN; arithmetic on halves; FMAX and its like, FMULX.
+import { Fpcr } from "../fp/format.ts";
 import { Offset } from "../state.ts";
 import { CC, Reg } from "./assembler.ts";
 import { infinity, leaveIfAny, magnitude, Packed, Quiet, signs, smallestNormal, x0 } from "./fp-check.ts";
@@ -17,8 +19,6 @@ import { Compare, X, XShift } from "./vector-op.ts";
  * an operand can have been a NaN.
  */
 export type Operands = readonly number[];
-/** FPCR.DN: bit 25. */
-const DN = { byte: 3, bit: 2 } as const;
 /** The bit that a quiet NaN has. */
 const QUIET = [22, 51] as const;
 const { rbp, rcx } = Reg;
@@ -56,7 +56,7 @@ export function checkLanes(t: Translator, r: number, g: number, tiny: boolean, e
 }
 /** Jumps out where NaNs are to be the default NaN. */
 export function leaveForDefault(t: Translator, leave: number[]): void {
-  t.asm.test8(rbp, disp(Offset.FPCR) + DN.byte, DN.bit);
+  t.asm.test8(rbp, disp(Offset.FPCR) + 3, Fpcr.DN >>> 24);
   leave.push(t.asm.jcc(CC.ne));
 }
 
